@@ -1,14 +1,19 @@
 /** The templates of docs/architecture.md, put where they say that they belong: each must compile there and do what its port asks. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { make } from '../src/base/changes/make.ts';
+import type { Guid } from '../src/core/scope.ts';
 import type { MetricSource } from '../src/metrics/metric-source.ts';
 import type { Router } from '../src/routers/router.ts';
 import type { Store } from '../src/stores/store.ts';
 import { freshFolder } from './fresh-folder.ts';
+import { drawn, startProxy } from './routers/command/file-world.ts';
+import { routerContract } from './routers/contract.ts';
 import { changesOf } from './routers/readings.ts';
+import { startBackend } from './serve/backend.ts';
+import { load } from './servers/load.ts';
 import { realIo } from './servers/real-io.ts';
 import { storeContract } from './stores/contract.ts';
 
@@ -51,7 +56,7 @@ test('all four templates compile in their homes, with one line each in the regis
 test('the router of the template reads back the split that its own change made', async () => {
   const { toy } = (await import(join(copy, HOMES['router.ts']))) as { toy: Router<unknown> };
   const io = realIo;
-  const config = { file: join(copy, 'weights.json') };
+  const config = { file: join(copy, 'weights.json'), places: ['blue', 'green'] };
   const split = [
     { place: 'green', build: null, percent: 25 },
     { place: 'blue', build: null, percent: 75 },
@@ -63,6 +68,46 @@ test('the router of the template reads back the split that its own change made',
     ['green', 25],
   ]);
   expect(certainty).toBe('configured');
+});
+
+routerContract('the router of the template', async () => {
+  const { toy } = (await import(join(copy, HOMES['router.ts']))) as { toy: Router<unknown> };
+  const guids = ['0b9f6a52-64a2-4d8e-9c0e-6f4b8a7d1111', '7c9e6679-7425-40de-944b-e07fc1f90ae7'].map((text) => text as Guid);
+  const backends = await Promise.all(guids.map((guid) => startBackend(guid)));
+  const file = join(freshFolder(), 'weights.json');
+  const write = (percents: object) => writeFileSync(file, JSON.stringify({ environment: 'production', percents }));
+  const written = () => (JSON.parse(readFileSync(file, 'utf8')) as { percents: Record<string, number> }).percents;
+  write({ blue: 100, green: 0, grey: 0 });
+  const proxy = await startProxy(() => backends[drawn(written()) === 'blue' ? 0 : 1]?.address ?? '');
+  const [blue, green] = guids as [Guid, Guid];
+  return {
+    router: toy,
+    config: toy.config.parse({ file, places: ['blue', 'green', 'grey'] }),
+    io: realIo,
+    environment: 'production',
+    counts: false,
+    addressed: false,
+    members: [
+      { place: 'blue', guid: blue },
+      { place: 'green', guid: green },
+    ],
+    stranger: 'grey',
+    traffic: async (count) => new Map(Object.entries((await load(proxy.url, { count, keepAlive: false })).byBuild)),
+    moveByHand: async (percents) => write({ ...written(), ...percents }),
+    stop: async () => rmSync(file),
+    close: async () => {
+      await proxy.close();
+      await Promise.all(backends.map((backend) => backend.close()));
+    },
+  };
+});
+
+test('a router of one file and one line is in the schema of a config and in the table of routers', async () => {
+  for (const part of ['.config', 'docs', 'test']) cpSync(join(ROOT, part), join(copy, part), { recursive: true });
+  cpSync(join(ROOT, 'schemas'), join(copy, 'schemas'), { recursive: true });
+  expect(spawnSync(process.execPath, [join(copy, '.config/schemas.mjs')], { encoding: 'utf8' })).toMatchObject({ status: 0 });
+  expect(readFileSync(join(copy, 'schemas/config.json'), 'utf8')).toContain('"const": "toy"');
+  expect(readFileSync(join(copy, 'docs/routers.md'), 'utf8')).toMatch(/\| `toy` \|.*\n[\s\S]*write access to the file/);
 });
 
 test('the metric source of the template says what is missing, and never a zero in its place', async () => {

@@ -4,9 +4,13 @@ import type { Change, Check } from '../base/changes/change.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Io } from '../io.ts';
 import { MAIN, placesOf } from './places.ts';
+import { placeNameSchema } from './places-config.ts';
 import { type LocationSplit, type Member, markFile, type Reading, type Router } from './router.ts';
 
-const config = z.strictObject({ file: z.string().regex(/^\//, 'an absolute path') });
+const config = z.strictObject({
+  file: z.string().regex(/^\//, 'an absolute path'),
+  places: z.array(placeNameSchema).min(1).describe('The names of all places: [blue, green]'),
+});
 type Config = z.infer<typeof config>;
 
 /** What stands in the file. */
@@ -16,7 +20,7 @@ export const toy: Router<Config> = {
   kind: 'toy',
   summary: 'a JSON file of percentages, for people who write a router',
   promises: {
-    granularity: 'any percentage',
+    granularity: '0.01 %',
     readBack: '*configured* by the file',
     identity: 'none: it knows no addresses',
     fencing: 'none',
@@ -26,12 +30,14 @@ export const toy: Router<Config> = {
   },
   config,
   targets: ({ file }) => [file],
-  impossible: () => undefined,
+  impossible: (_config, _reading, percent) =>
+    isWhole(percent * 100) ? undefined : `the file has steps of 0.01 %, so it cannot have exactly ${percent} %`,
   locations: () => [MAIN],
   placeSettings: () => null,
-  changes: ({ file }, wanted): readonly Change[] =>
-    wanted.map((one) => ({ kind: 'write-file', path: file, content: contentOf(one) })),
-  checks: ({ file }, wanted): readonly Check[] => wanted.map((one) => ({ kind: 'file', path: file, content: contentOf(one) })),
+  changes: (settings, wanted): readonly Change[] =>
+    wanted.map((one) => ({ kind: 'write-file', path: settings.file, content: contentOf(settings, one) })),
+  checks: (settings, wanted): readonly Check[] =>
+    wanted.map((one) => ({ kind: 'file', path: settings.file, content: contentOf(settings, one) })),
   read: async ({ file }, io) => readingOf(parsed(file, io)),
   identify: async ({ file }, io) => [parsed(file, io).environment],
   questions: () => [],
@@ -39,9 +45,13 @@ export const toy: Router<Config> = {
   idleTimeoutMs: 0,
 };
 
-/** Absolute: the same split gives the same bytes, in whatever order its shares come. */
-function contentOf({ split }: LocationSplit): string {
-  const percents = Object.fromEntries(split.map(({ place, percent }) => [place, percent] as const).sort());
+/** But for floating-point noise. */
+const isWhole = (number: number) => Math.abs(number - Math.round(number)) < 1e-6;
+
+/** Absolute: every place is in it, and the same split gives the same bytes, in whatever order its shares come. */
+function contentOf({ places }: Config, { split }: LocationSplit): string {
+  const shares = new Map(split.map(({ place, percent }) => [place, percent]));
+  const percents = Object.fromEntries(places.map((place) => [place, shares.get(place) ?? 0]));
   return `${JSON.stringify({ environment: 'production', percents })}\n`;
 }
 

@@ -77,7 +77,7 @@ function percentsIn(file: string): Readonly<Record<string, number>> {
 let turn = 0;
 
 /** Every hundredth in its turn, so that shares are exact and chance plays no part. */
-function drawn(percents: Readonly<Record<string, number>>): (typeof PLACES)[number] {
+export function drawn(percents: Readonly<Record<string, number>>): (typeof PLACES)[number] {
   turn = (turn + 37) % 100;
   let from = 0;
   for (const place of PLACES) {
@@ -87,7 +87,7 @@ function drawn(percents: Readonly<Record<string, number>>): (typeof PLACES)[numb
   return 'grey';
 }
 
-async function startProxy(addressNow: () => string) {
+export async function startProxy(addressNow: () => string) {
   const server = createServer((incoming, response) => {
     const onward = ask(addressNow(), { method: incoming.method, agent: false }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
