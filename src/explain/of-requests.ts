@@ -143,7 +143,7 @@ export const REQUESTS = {
     example: '/usr/local/bin/split breaks 2 of 13 rules.',
     causes: [
       'Each broken rule says what the program did instead.',
-      'The program has no target `scratch`, or another split there.',
+      'The program has no target `scratch`, or only one place there: then no rule is tried.',
     ],
     todo: [
       'Correct the program, and try again: kvdeploy conformance -- PROGRAM',

@@ -1,38 +1,10 @@
 /** `kvdeploy conformance` through the command line, and each rule against the example script with one fault in it. */
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { subjectOf } from '../../src/commands/setup/conformance/program.ts';
 import { trials } from '../../src/commands/setup/conformance/trials.ts';
-import { nodeIo } from '../../src/io.ts';
-import { freshFolder } from '../fresh-folder.ts';
-import { runCli } from './run-cli.ts';
-
-const SCRIPT = readFileSync(join(import.meta.dirname, '../../docs/examples/split-file.sh'), 'utf8');
-
-const SPLIT = '{"environment":"production","percent":{"blue":100,"green":0}}';
-
-/** The example script with its target `scratch`, changed as asked. */
-function scriptWith(...faults: readonly (readonly [string, string])[]) {
-  const folder = freshFolder();
-  const script = join(folder, 'split.sh');
-  for (const [right] of faults) expect(SCRIPT).toContain(right);
-  writeFileSync(
-    script,
-    faults.reduce((text, [right, wrong]) => text.replace(right, wrong), SCRIPT),
-  );
-  chmodSync(script, 0o755);
-  writeFileSync(join(folder, 'scratch.json'), SPLIT);
-  return { folder, script, argv: [script, folder], file: join(folder, 'scratch.json') };
-}
-
-async function attempt(name: string, argv: readonly string[], timeoutMs = 10_000): Promise<string> {
-  const trial = trials.find((one) => one.name === name);
-  if (trial === undefined) throw new Error(`there is no rule ${name}`);
-  const subject = subjectOf(argv, 'scratch', timeoutMs, nodeIo);
-  const stranger = subjectOf(argv, 'kvdeploy-no-such-target', timeoutMs, nodeIo);
-  return trial.attempt({ subject, stranger, target: 'scratch', timeoutMs });
-}
+import { attempt, BAD_PROGRAMS, ruleOf, SPLIT, scriptWith } from './bad-programs.ts';
+import { runCli, runInTerminal, startCli } from './run-cli.ts';
 
 describe('conformance at the command line', () => {
   test('conformance without a terminal and without --confirm runs nothing and exits 2', async () => {
@@ -81,72 +53,101 @@ describe('conformance at the command line', () => {
     expect(stderr).toMatch(/CONFORMANCE_FAILED .*breaks 1 of 13 rules/);
     expect(exitCode).toBe(3);
   }, 150_000);
+
+  test('conformance at a terminal asks for the word scratch, and any other word runs nothing', async () => {
+    const { folder, script } = scriptWith(['set -eu', 'set -eu; touch "$1/ran"']);
+    for (const type of ['yes\r', 'production\r', '\r', '\u0003']) {
+      const { exitCode } = await runInTerminal(['conformance', '--', script, folder], {
+        keys: [{ waitFor: /Type scratch to continue/, type }],
+      });
+      expect(exitCode === 2 || exitCode === 130, `${exitCode}`).toBe(true);
+      expect(existsSync(join(folder, 'ran'))).toBe(false);
+    }
+    rmSync(join(folder, 'scratch.json'));
+    const { exitCode } = await runInTerminal(['conformance', '--', script, folder], {
+      keys: [{ waitFor: /Type scratch to continue/, type: 'scratch\r' }],
+    });
+    expect(exitCode).toBe(3);
+    expect(existsSync(join(folder, 'ran'))).toBe(true);
+  }, 60_000);
+
+  test.each([
+    ['a path of this folder', ['./split.sh', '/tmp']],
+    ['a path of the home folder', ['~/split.sh']],
+    ['a name on PATH', ['sh', '-c', 'exit 0']],
+    ['a line for a shell', ['sh -c "exit 0"']],
+  ])('conformance runs no program that the config could not name: %s', async (_what, argv) => {
+    const { exitCode, stderr } = await runCli(['conformance', '--confirm', 'scratch', '--', ...argv]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/USAGE .*the program is an absolute path.*nothing was run/);
+  });
+
+  test.each([
+    ['has no scratch target', ['read) ', 'read) refuse "there is no target scratch";'], /there is no target scratch/],
+    ['reads garbage', ['read) ', 'read) echo ok; exit 0;'], /did not print one JSON document/],
+    ['prints 100 MB', ['read) ', 'read) yes | head -c 100000000; exit 0;'], /printed more than 1048576 bytes/],
+  ] as const)('conformance tries no rule and sets nothing where the program %s', async (_what, fault, why) => {
+    const { argv, folder } = scriptWith([fault[0], fault[1]], ['set)', 'set) touch "$folder/set";']);
+    const { exitCode, stderr } = await runCli(['conformance', '--confirm', 'scratch', '--', ...argv]);
+    expect(stderr).toMatch(/CONFORMANCE_FAILED {2}No rule was tried, and nothing was set/);
+    expect(stderr).toMatch(why);
+    expect(stderr).toContain(`| ${argv.join(' ')} read`);
+    expect(exitCode).toBe(3);
+    expect(existsSync(join(folder, 'set'))).toBe(false);
+  });
+
+  test('Ctrl-C in the middle of conformance ends with the run that is under way, and gives scratch its split back', async () => {
+    const slow = 'echo $$ >>"$folder/pids"; sleep 0.2; mv "$folder/.$target.new" "$file"; rm "$folder/pids"';
+    const { argv, folder, file } = scriptWith(['mv "$folder/.$target.new" "$file"', slow]);
+    const going = startCli(['conformance', '--confirm', 'scratch', '--', ...argv], { timeoutMs: 60_000 });
+    await going.waitFor(/✔ read says the same twice/, 30_000);
+    await expect.poll(() => existsSync(join(folder, 'pids')), { timeout: 30_000, interval: 5 }).toBe(true);
+    going.signal('SIGINT');
+    const { exitCode, stderr } = await going.ended;
+    expect(stderr).toMatch(/SIGINT: ending after the program's run that is under way/);
+    expect(stderr).toMatch(/INTERRUPTED .*scratch has the split that it had before/);
+    expect(exitCode).toBe(130);
+    expect(existsSync(join(folder, 'pids'))).toBe(false);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(SPLIT));
+  }, 90_000);
+
+  test('conformance believes that scratch has its old split back only when read says so', async () => {
+    const count = 'echo x >>"$folder/sets"; [ "$(wc -l <"$folder/sets")" -lt 3 ] || exit 0;';
+    const { argv } = scriptWith(['set)', `set) ${count}`]);
+    const { exitCode, stderr } = await runCli(['conformance', '--confirm', 'scratch', '--', ...argv], { timeoutMs: 120_000 });
+    expect(stderr).toContain('scratch could not be given the split that it had before: blue 100 %, green 0 %, grey 0 %.');
+    expect(exitCode).toBe(3);
+  }, 150_000);
 });
 
 describe('what conformance finds', () => {
-  test.each([
-    [
-      'read says the same twice',
-      'percent: .percent, s',
-      'percent: {blue: (now * 1000 % 100), green: (100 - (now * 1000 % 100))}, s',
-      'the second read',
-    ],
-    ['set moves everything, and read shows it', 'mv "$folder/.$target.new" "$file"', ':', 'read after set to'],
-    [
-      'set makes the steps that read promises',
-      'smallestPercent: 0.1',
-      'smallestPercent: 0.01',
-      'a share that is no multiple of 0.1',
-    ],
-    [
-      'the same set again changes nothing',
-      'new=$(',
-      '[ "$(jq -c .percent "$file")" != "$(printf %s "$input" | jq -c .percent)" ] || refuse twice; new=$(',
-      'twice',
-    ],
-    [
-      'the order of places does not matter',
-      'input=$(head -c 65536)',
-      'input=$(head -c 65536); case $input in *drain*) echo no >&2; exit 4;; esac',
-      'exited 4: no',
-    ],
-    ['an unknown format is refused', 'select(.formatVersion == 1) | ', '', 'exited 0'],
-    [
-      'a split that cannot be is refused, and changes nothing',
-      'elif (.percent | add - 100 | fabs) > 1e-6 then error("the shares do not sum to 100")',
-      '',
-      'a sum of 90',
-    ],
-    [
-      'garbage and huge input is refused, and changes nothing',
-      "refuse 'this is not a request of format 1 for a target'",
-      'exit 0',
-      'exited 0',
-    ],
-    ['two sets at once leave one of the two', 'flock 9', 'flock 9; sleep 0.5; echo broken > "$file"', 'parse error'],
-    ['it is quick enough', 'case $verb in', 'sleep 1.2; case $verb in', 'more than half of the 2000 ms'],
-  ])(
-    'the rule "%s" finds a program that breaks it',
-    async (name, right, wrong, why) => {
-      const { argv } = scriptWith([right, wrong]);
-      await expect(attempt(name, argv, name === 'it is quick enough' ? 2000 : 10_000)).rejects.toThrow(why);
+  test.each(BAD_PROGRAMS)(
+    'the rule "$breaks" finds a program that breaks it',
+    async ({ breaks, faults, why }) => {
+      await expect(attempt(ruleOf(breaks), scriptWith(...faults).argv)).rejects.toThrow(why);
     },
     60_000,
   );
 
-  test('a set in two steps is found by a kill between them', async () => {
-    const half =
-      'printf \'{"environment":"production","percent":{"blue":50,"green":50}}\' >"$file"; sleep 0.4; mv "$folder/.$target.new" "$file"';
-    const { argv } = scriptWith(['mv "$folder/.$target.new" "$file"', half]);
-    await expect(attempt('killed in the middle it leaves the old split or the new one', argv)).rejects.toThrow(
-      /it left blue 50 %, green 50 %, neither/,
-    );
+  test('a program that takes more than half of its time is not quick enough', async () => {
+    const { argv } = scriptWith(['case $verb in', 'sleep 1.2; case $verb in']);
+    await expect(attempt(ruleOf('it is quick enough'), argv, 2000)).rejects.toThrow('more than half of the 2000 ms');
   }, 60_000);
 
   test('a program that never ends on bad input has not refused it', async () => {
     const { argv } = scriptWith(["refuse 'this is not a request of format 1 for a target'", 'sleep 60']);
-    await expect(attempt('an unknown format is refused', argv, 500)).rejects.toThrow(
+    await expect(attempt(ruleOf('an unknown format is refused'), argv, 500)).rejects.toThrow(
       /did not refuse: .*did not end within 500 ms/,
     );
   }, 60_000);
+
+  test.each([
+    ['exits 1 after it has set', ['sync "$folder"\n', 'exit 1\n'], 'exited 1'],
+    ['sets half of it and says that it is done', ['mv "$folder/.$target.new" "$file"', 'rm "$folder/.$target.new"'], 'shows'],
+    ['says that it failed and ends well', ['mv "$folder/.$target.new" "$file"', 'echo "no such load balancer" >&2'], 'shows'],
+    ['leaves a child that keeps its output open', ['set)', 'set) sleep 30 &'], 'did not end within 1500 ms'],
+  ] as const)('a program that %s does not move everything', async (_what, fault, why) => {
+    const { argv } = scriptWith([fault[0], fault[1]]);
+    await expect(attempt(ruleOf('set moves everything, and read shows it'), argv, 1500)).rejects.toThrow(why);
+  });
 });

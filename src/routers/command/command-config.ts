@@ -7,7 +7,8 @@ import { placeNameSchema, placeSettingsShape } from '../places-config.ts';
 /** The target that `kvdeploy conformance` names. */
 export const SCRATCH = 'scratch';
 
-const argvSchema = z
+/** A program and its arguments. No shell reads them, so a relative path, `~` or a whole line is not a program. */
+export const argvSchema = z
   .array(
     z
       .string()

@@ -19,7 +19,10 @@ export interface Ran {
 
 export type Percents = Readonly<Record<string, number>>;
 
-/** One target of one program. Nothing here throws but for answers that are not an answer. */
+/** Whoever tries the program was told to stop: nothing more is run. */
+export class Stopped extends Error {}
+
+/** One target of one program. Nothing here throws but for answers that are not an answer, and Stopped. */
 export interface Subject {
   /** Runs a verb with exactly this input. */
   run(verb: 'read' | 'set' | 'identify', input: string): Promise<Ran>;
@@ -31,9 +34,20 @@ export interface Subject {
   environment(): Promise<string>;
 }
 
-/** `argv` with the verb as its last argument. `timeoutMs` is for each run. */
-export function subjectOf(argv: readonly string[], target: string, timeoutMs: number, io: Io): Subject {
+/** How each run is made. `timeoutMs` is for one; `stopped` says that no further one may begin. */
+export interface Terms {
+  readonly timeoutMs: number;
+  readonly io: Pick<Io, 'run' | 'runUntilKilled' | 'monotonic'>;
+  readonly stopped?: () => boolean;
+}
+
+/** `argv` with the verb as its last argument. */
+export function subjectOf(argv: readonly string[], target: string, { timeoutMs, io, stopped }: Terms): Subject {
+  const goOn = () => {
+    if (stopped?.() === true) throw new Stopped('stopped');
+  };
   const run: Subject['run'] = async (verb, input) => {
+    goOn();
     const startedMs = io.monotonic();
     const ms = () => io.monotonic() - startedMs;
     try {
@@ -52,7 +66,10 @@ export function subjectOf(argv: readonly string[], target: string, timeoutMs: nu
   return {
     run,
     set: (percents) => run('set', setText(target, percents, 'at-once')),
-    setKilled: (percents, ms) => io.runUntilKilled([...argv, 'set'], ms, setText(target, percents, 'at-once')),
+    setKilled: async (percents, ms) => {
+      goOn();
+      return io.runUntilKilled([...argv, 'set'], ms, setText(target, percents, 'at-once'));
+    },
     read: () => said('read', readSchema),
     environment: async () => (await said('identify', identifySchema)).environment,
   };

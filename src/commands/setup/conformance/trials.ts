@@ -14,14 +14,14 @@ export interface Scene {
   readonly stranger: Subject;
   readonly target: string;
   readonly timeoutMs: number;
+  /** How often a set is killed in the middle. */
+  readonly kills: number;
 }
 
 const NO_PLACE = 'kvdeploy-no-such-place';
 
-const KILLS = 20;
-
 export const trials: readonly Trial[] = [
-  { name: 'identify names the environment', attempt: async ({ subject }) => `it is ${await subject.environment()}` },
+  { name: 'identify names the environment', attempt: identifies },
   { name: 'read says the same twice', attempt: readsTwice },
   { name: 'set moves everything, and read shows it', attempt: movesAll },
   { name: 'set makes the steps that read promises', attempt: makesSteps },
@@ -36,11 +36,16 @@ export const trials: readonly Trial[] = [
   { name: 'it is quick enough', attempt: isQuick },
 ];
 
+async function identifies({ subject }: Scene): Promise<string> {
+  const [first, second] = [await subject.environment(), await subject.environment()];
+  if (first !== second) throw new Error(`it names ${first}, then ${second}`);
+  return `it is ${first}`;
+}
+
 async function readsTwice({ subject }: Scene): Promise<string> {
   const [first, second] = [await subject.read(), await subject.read()];
   mustBe(second.percent, first.percent, 'the second read');
-  if (Object.keys(first.percent).length < 2) throw new Error('the scratch target needs at least two places');
-  return text(first.percent);
+  return splitText(first.percent);
 }
 
 async function movesAll(scene: Scene): Promise<string> {
@@ -93,9 +98,13 @@ async function refusesTargets(scene: Scene): Promise<string> {
 }
 
 async function refusesFormats(scene: Scene): Promise<string> {
-  const { percent } = await scene.subject.read();
+  const { subject, target } = scene;
+  const { percent } = await subject.read();
+  const asked = JSON.stringify({ formatVersion: 999, target });
+  for (const verb of ['read', 'identify'] as const)
+    mustRefuse(await subject.run(verb, asked), `${verb} with a format of the future`);
   const other = at(Object.keys(percent), Object.keys(percent).find((place) => percent[place] !== 100) ?? '', 100);
-  const future = { formatVersion: 999, target: scene.target, percent: other, leaving: 'at-once' };
+  const future = { formatVersion: 999, target, percent: other, leaving: 'at-once' };
   return refuses(scene, [['a format of the future', JSON.stringify(future)]]);
 }
 
@@ -135,7 +144,7 @@ async function survivesTwo(scene: Scene): Promise<string> {
   for (let time = 1; time <= 3; time += 1) {
     await Promise.all([subject.set(one), subject.set(other)]);
     const { percent } = await subject.read();
-    if (!isSame(percent, one) && !isSame(percent, other)) throw new Error(`read shows ${text(percent)}, which no one set`);
+    if (!isSame(percent, one) && !isSame(percent, other)) throw new Error(`read shows ${splitText(percent)}, which no one set`);
   }
   await mustSet(scene, one);
   return 'three times';
@@ -143,23 +152,25 @@ async function survivesTwo(scene: Scene): Promise<string> {
 
 /** At moments spread over the time that a set takes. */
 async function survivesKills(scene: Scene): Promise<string> {
-  const { subject } = scene;
+  const { subject, kills } = scene;
   const places = await placesOf(scene);
   const [one, other] = [at(places, places[0] ?? '', 100), at(places, places[1] ?? '', 100)];
   await mustSet(scene, one);
-  const startedAt = await mustSet(scene, other);
+  const { ms } = await mustSet(scene, other);
   let ended = 0;
-  for (let kill = 0; kill < KILLS; kill += 1) {
+  for (let kill = 0; kill < kills; kill += 1) {
     await mustSet(scene, one);
-    if (await subject.setKilled(other, (startedAt.ms * kill) / KILLS)) ended += 1;
+    const after = (ms * kill) / kills;
+    if (await subject.setKilled(other, after)) ended += 1;
     const { percent } = await subject.read();
     if (!isSame(percent, one) && !isSame(percent, other))
       throw new Error(
-        `killed after ${Math.round((startedAt.ms * kill) / KILLS)} ms it left ${text(percent)}, neither the old split nor the new one`,
+        `killed after ${Math.round(after)} ms it left ${splitText(percent)}, neither the old split nor the new one`,
       );
     await mustSet(scene, other);
   }
-  return `${KILLS} kills, ${ended} of them after the end`;
+  if (ended === kills) throw new Error('every set had ended before it could be killed, so this was not tried');
+  return `${kills} kills, ${ended} of them after the end`;
 }
 
 async function isQuick(scene: Scene): Promise<string> {
@@ -196,8 +207,8 @@ function at(places: readonly string[], place: string, percent: number): Percents
 
 async function mustSet({ subject }: Scene, wanted: Percents): Promise<Ran> {
   const ran = await subject.set(wanted);
-  mustEnd(ran, `set to ${text(wanted)}`);
-  mustBe((await subject.read()).percent, wanted, `read after set to ${text(wanted)}`);
+  mustEnd(ran, `set to ${splitText(wanted)}`);
+  mustBe((await subject.read()).percent, wanted, `read after set to ${splitText(wanted)}`);
   return ran;
 }
 
@@ -212,15 +223,16 @@ function mustRefuse(ran: Ran, what: string): void {
 }
 
 function mustBe(percents: Percents, wanted: Percents, what: string): void {
-  if (!isSame(percents, wanted)) throw new Error(`${what} shows ${text(percents)}, not ${text(wanted)}`);
+  if (!isSame(percents, wanted)) throw new Error(`${what} shows ${splitText(percents)}, not ${splitText(wanted)}`);
 }
 
-function isSame(percents: Percents, wanted: Percents): boolean {
+/** To four decimals, and no place more or less. */
+export function isSame(percents: Percents, wanted: Percents): boolean {
   const names = new Set([...Object.keys(percents), ...Object.keys(wanted)]);
   return [...names].every((name) => Math.abs((percents[name] ?? Number.NaN) - (wanted[name] ?? Number.NaN)) < 1e-4);
 }
 
-function text(percents: Percents): string {
+export function splitText(percents: Percents): string {
   return Object.entries(percents)
     .map(([place, percent]) => `${place} ${percent} %`)
     .join(', ');
