@@ -1,5 +1,8 @@
 /** `places`: what is at each place, and which one CI may start the next build at. Through the command line, on the local router. */
+import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { routesText } from '../../src/routers/local/local-routes.ts';
+import { until } from '../servers/program.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 
@@ -85,6 +88,21 @@ test('places --idle exits 7 where the router does not answer: what was not seen 
   await site.stopServe('production');
   expect(await idle()).toMatchObject({ exitCode: 7, stdout: '' });
   await site.startServe('production');
+});
+
+test('builds counts the shares of one build at two places together', async () => {
+  site.backend('production', 'green').setGuid(BLUE.guid);
+  const shares = ['blue', 'green', 'amber', 'violet'].map((place, at) => ({ place, build: null, percent: [70, 30][at] ?? 0 }));
+  writeFileSync(site.routes('production'), routesText(shares));
+  await until('the new split', async () => (await site.percent('production', 'green')) === 30 || undefined);
+  const { json } = await site.run(['builds', ...PRODUCTION, '--json']);
+  const text = await site.run(['builds', ...PRODUCTION]);
+  site.backend('production', 'green').setGuid(GREEN.guid);
+  const listed = json.find(({ type }) => type === 'document');
+  expect(listed).toMatchObject({
+    data: { builds: expect.arrayContaining([expect.objectContaining({ guid: BLUE.guid, percent: 100 })]) },
+  });
+  expect(text.stdout).toMatch(/0b9f1c2d .* live 100 %$/m);
 });
 
 test('places --idle refuses where this machine has no state but the target serves', async () => {

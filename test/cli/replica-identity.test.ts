@@ -70,6 +70,7 @@ test('two members of one build and one of another are never adopted, and the oth
   const refused = await result(adopt);
   expect(refused).toMatchObject({ code: 'BUILD_GONE', exitCode: 3 });
   expect(refused.message).toContain(`${third('production/blue').address}: ${STAGING.green.guid}`);
+  expect(refused.hint).toMatch(/list it: kvdeploy builds add --live$/);
 });
 
 test('one foreign member of three refuses the plan each time, and the refusal says whose it is', async () => {

@@ -34,7 +34,7 @@ it('400 spare slots and 400 parked ones are in no plan, pointer or doctor, and s
   expect(await slots(site)).toEqual(before);
 });
 
-it('a parked slot that begins to take traffic refuses a promotion, and break-glass says that it may still serve', {
+it('a parked slot that begins to take traffic refuses a promotion and `places --idle`, and break-glass says that it may still serve', {
   timeout: 60_000,
 }, async () => {
   const places = { blue: ['blue'], green: ['green'] };
@@ -46,6 +46,12 @@ it('a parked slot that begins to take traffic refuses a promotion, and break-gla
     exitCode: 3,
     message: expect.stringContaining('slot-in-eu-west-1-1 takes traffic of backend gw and belongs to no place'),
     hint: expect.stringContaining('Add slot-in-eu-west-1-1 to its place'),
+  });
+  const idle = await site.run('places --idle --env production --json');
+  expect(idle.result).toMatchObject({
+    code: 'SPLIT_IMPOSSIBLE',
+    exitCode: 3,
+    message: expect.stringContaining('slot-in-eu-west-1-1'),
   });
   const rescued = await site.run(`rollback --break-glass --reason sign-in-is-down ${PRODUCTION}`);
   expect(rescued.result).toMatchObject({ exitCode: 5 });

@@ -8,13 +8,13 @@ import { POINTER_DIR, SCOPE, STATE_DIR } from '../simulator/simulation.ts';
 import { targetIn } from '../simulator/target.ts';
 import { scene } from './scene.ts';
 
-async function promoted() {
+async function promoted(plan = planOf()) {
   const here = scene();
-  await here.go();
+  await here.go(plan);
   const history = await historyIn(here.sim);
   const { io } = here.process(20);
   const { entries, head } = await storeOf(io).read(SCOPE);
-  const facts = (scope = SCOPE) =>
+  const facts = (scope = SCOPE, settings: { readonly protected: boolean } | null = { protected: true }) =>
     fileFacts(
       {
         scope,
@@ -23,7 +23,7 @@ async function promoted() {
         atPlace: [],
         listing: undefined,
         unseen: [],
-        settings: { protected: true },
+        settings,
         config: null,
         environments: [],
         history,
@@ -70,6 +70,14 @@ describe('facts', () => {
     expect(unseen).toEqual([
       expect.objectContaining({ why: expect.stringMatching(/acme\/staging\/kv-gateway is damaged/), expected: false }),
     ]);
+  });
+
+  it('facts without a config take from the last plan in the ledger whether the environment is protected', async () => {
+    const open = await promoted(planOf({ unprotected: true }));
+    const guarded = await promoted();
+    expect(await open.facts(SCOPE, null)).toMatchObject({ protected: false });
+    expect(await guarded.facts(SCOPE, null)).toMatchObject({ protected: true });
+    expect(await open.facts()).toMatchObject({ protected: true });
   });
 
   it('facts from the target have its members, its own word, and what runs at both places', async () => {

@@ -7,6 +7,7 @@ import { refusalError } from '../../core/errors.ts';
 import { currentKnownGood, type History } from '../../core/ledger/history.ts';
 import { type Build, placeOf } from '../../core/manifest/manifest.ts';
 import { type Guid, sameScope, scopeText, shortGuid } from '../../core/scope.ts';
+import { percentText } from '../../core/text.ts';
 import { fileFacts } from '../../engine/facts.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { knownBuilds, type Offers, readOffers } from '../../release/offers.ts';
@@ -82,7 +83,7 @@ async function liveIfKnown(opened: Opened, offers: Offers, deps: Deps): Promise<
 
 function tableOf(states: readonly ReturnType<typeof stateOf>[], { columns }: Deps): string {
   const rows = states.map((state) => {
-    const live = state.percent !== null && state.percent > 0 ? `live ${state.percent} %` : '';
+    const live = state.percent !== null && state.percent > 0 ? `live ${percentText(state.percent)}` : '';
     return [shortGuid(state.guid), state.version, `sequence ${state.sequence}`, `at ${state.ref}`, state.state, live];
   });
   const lines = table(rows.map((row, index) => [...row, states[index]?.why ?? '']));

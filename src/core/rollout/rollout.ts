@@ -1,6 +1,6 @@
 /** The rollout state machine: `next` says the one thing to do, `apply` what the answer means. No I/O, no clock, no randomness. */
 import { type AdmittedBuild, admittedBefore } from '../admission/admitted.ts';
-import type { Verdict } from '../gates/verdict/verdict.ts';
+import type { GateResult, Verdict } from '../gates/verdict/verdict.ts';
 import type { Baseline, Event, EvidenceRecord } from '../ledger/events.ts';
 import { msText } from '../text.ts';
 import { leavingAt, type Plan, stableSplit, stepSplit, warmUpMsOf, watchMsOf } from './plan.ts';
@@ -269,9 +269,15 @@ function polled(before: State, event: Extract<Event, { type: 'polled' }>): State
       if (gaveUp !== undefined) return fallBack(state, `gate ${gaveUp.gate} gave up: ${gaveUp.why}`, 'GATE_NOT_READY');
       const waiting = first('hold');
       const which = waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`;
-      return fallBack(state, `health was unknown for too long${which}`, 'GATE_NOT_READY');
+      return fallBack(state, `health was unknown for too long${which}${countedText(gates, waiting)}`, 'GATE_NOT_READY');
     }
   }
+}
+
+/** What other gates counted until then: too little for a verdict, and the first thing to look at. */
+function countedText(gates: readonly GateResult[], named: GateResult | undefined): string {
+  const counted = gates.filter((gate) => gate !== named && gate.errors > 0);
+  return counted.map(({ gate, why }) => `; gate ${gate} counted until then: ${why}`).join('');
 }
 
 /** A rollback this soon after a raise, or after a warm-up, may have met a cold start. */

@@ -111,6 +111,19 @@ describe('a promotion', () => {
     expect(old).toMatchObject({ phase: 'reverting', code: 'GATE_NOT_READY', gateFailed: false });
   });
 
+  it('a promotion that gives up names the failed requests that another gate had counted until then, and no empty count', () => {
+    const hold = { verdict: 'hold' as const, requests: 0, errors: 0 };
+    const gates = [
+      { ...hold, gate: 'identity', why: 'the router reports every member at green as down' },
+      { ...hold, gate: 'latency', why: '0 of 0 failed' },
+      { ...hold, gate: 'errors', why: '2 of 9 (22.22 %) failed (2 x none)', requests: 9, errors: 2 },
+    ];
+    expect(stateAfter(TWO, ...AT_TEN, polled('give-up', { gates }))).toMatchObject({
+      code: 'GATE_NOT_READY',
+      why: 'health was unknown for too long: gate identity: the router reports every member at green as down; gate errors counted until then: 2 of 9 (22.22 %) failed (2 x none)',
+    });
+  });
+
   it('a promotion whose members came or left sets the same step again, and bakes it again', () => {
     const regrouped: Event = { type: 'regrouped', atMs, why: 'green-4 came to green' };
     const state = stateAfter(TWO, ...AT_TEN, regrouped);

@@ -1,6 +1,6 @@
 /** Patterns over server names, by themselves. */
 import { describe, expect, it } from 'vitest';
-import { placer } from '../../../src/routers/haproxy/haproxy-places.ts';
+import { placer, placesSchema } from '../../../src/routers/haproxy/haproxy-places.ts';
 
 const matches = (pattern: string, name: string) => placer({ green: { servers: pattern } })(name).length === 1;
 
@@ -31,5 +31,13 @@ describe('a pattern over server names', () => {
 
   it('a pattern with many stars is answered at once for a long name that almost fits', () => {
     expect(matches(`${'a*'.repeat(60)}b`, 'a'.repeat(256))).toBe(false);
+  });
+
+  it('a pattern given for a place without `servers:` is refused with the two forms that a place may have', () => {
+    const [issue] = placesSchema.safeParse({ blue: ['b1'], green: 'g*' }).error?.issues ?? [];
+    expect(issue).toMatchObject({
+      path: ['green'],
+      message: 'a place is a list of servers, such as [b1, b2], or { servers: "green-*" }',
+    });
   });
 });
