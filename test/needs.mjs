@@ -19,8 +19,8 @@ const OF_ROOT = [
 /** A change as break-glass writes it for a shell has curl in it. */
 const CHANGE_IN_SHELL = /'bash', '-c', asCommand\(/;
 
-/** The example of the command router is a shell script that runs jq. */
-const EXAMPLE_SCRIPT = /split-file\.sh/;
+/** The examples of the command router are shell scripts that run jq. */
+const EXAMPLE_SCRIPT = /(?:split-file|alb)\.sh/;
 
 /** The demo starts the router that it is told. */
 function demoOf(what) {

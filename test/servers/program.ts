@@ -6,6 +6,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 const PACKAGE_OF: Readonly<Record<string, string>> = {
   haproxy: 'haproxy',
@@ -68,9 +69,13 @@ export function isStopped(pid: number): boolean {
   return states.every((state) => state === 'T');
 }
 
+/** Where `.ci/setup` installs what is in Python. */
+export const PYTHON_BIN = fileURLToPath(new URL('../../.cache/aws/bin/', import.meta.url));
+
 /** Servers stand in sbin, which is not in everybody's PATH. */
 function findProgram(name: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  if (path.isAbsolute(name)) return existsSync(name) ? name : undefined;
+  const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin', PYTHON_BIN];
   return folders
     .filter((folder) => folder !== '')
     .map((folder) => path.join(folder, name))
