@@ -103,13 +103,13 @@ describe('the bundle stays small', () => {
 });
 
 describe('the package', () => {
-  test('the package holds bin, dist, schemas and the papers, and nothing else, in at most 522 kB', () => {
+  test('the package holds bin, dist, schemas and the papers, and nothing else, in at most 525 kB', () => {
     const { files, size } = pack();
     const tops = new Set(files.map(({ path }) => path.split('/')[0]));
     expect(tops).toEqual(new Set(['LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'schemas']));
     expect(files.map(({ path }) => path)).toContain('dist/THIRD-PARTY-NOTICES');
     expect(files.map(({ path }) => path)).toContain('dist/break-glass.mjs');
-    expect(size).toBeLessThanOrEqual(522_000);
+    expect(size).toBeLessThanOrEqual(525_000);
   });
 
   test('the package has no runtime dependency and no install script', () => {

@@ -35,6 +35,12 @@ export function shellWord(text: string): string {
   return `$'${bytes.join('')}'`;
 }
 
+/** A shell command that prints exactly this text, on one line itself: a message that is shown on one line must be right when it is pasted. */
+export function printing(text: string): string {
+  if (!text.includes('\n')) return `printf '%s' ${shellWord(text)}`;
+  return `printf '%b' ${shellWord(text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n'))}`;
+}
+
 /** The first of these, and how many more there are: what no one reads to the end hides the rest. */
 export function firstOf(all: readonly string[], count = 20): readonly string[] {
   return all.length <= count ? all : [...all.slice(0, count), `and ${all.length - count} more`];

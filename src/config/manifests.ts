@@ -100,7 +100,7 @@ export function missingManifests(
       code: 'SCOPE_UNSEEN' as const,
       kind: 'rule' as const,
       message: `${scopeText(scope)} has no manifest.`,
-      fix: `Put it back at ${shownPath(config.root, config.manifestsDir)}/${placeFor(scope, config)}; without builds it says builds: []. If it is kept elsewhere, write manifest: none here.`,
+      fix: `Put it at ${shownPath(config.root, config.manifestsDir)}/${placeFor(scope, config)}; without builds it says builds: []. If it is kept elsewhere, write manifest: none here.`,
     };
   });
 }

@@ -1,6 +1,6 @@
 /** What a build must say for itself: silence where an answer is configured, and a redirect, are never a yes. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { GREEN, PRODUCTION, SURE } from './local-builds.ts';
+import { BLUE, GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 
 let site: LocalSite;
@@ -40,6 +40,20 @@ describe('what a build says for itself', () => {
     await site.restore('empty');
     site.backend('production', 'blue').setEnvironment(undefined);
     expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ code: 'BUILD_GONE', exitCode: 3 });
+  });
+
+  test('adopt of a build that no manifest lists says how to list it', async () => {
+    await site.restore('empty');
+    site.backend('production', 'blue').setGuid('5e1f0000-0000-4000-8000-000000000001');
+    expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({
+      code: 'UNLISTED_BUILD',
+      hint: expect.stringMatching(/^List it, if it belongs here: kvdeploy builds add --live --env production .*--version V$/),
+    });
+    site.backend('production', 'blue').setGuid(BLUE.guid);
+    const rehearsed = await site.run(['doctor', ...PRODUCTION, '--break-glass']);
+    expect(rehearsed.stdout).toMatch(
+      /FAIL +rescue +there is no pointer in \S+: no build is known-good yet\n +try: kvdeploy adopt/,
+    );
   });
 
   test('a redirect that carries the right GUID is never taken for the build', async () => {

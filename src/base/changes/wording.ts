@@ -1,6 +1,6 @@
 /** Changes in words: a line for people, and a shell command that makes the same change by hand. Must not run anything. */
 import { createHash } from 'node:crypto';
-import { firstOf, safeLine, shellWord } from '../text.ts';
+import { firstOf, printing, safeLine, shellWord } from '../text.ts';
 import type { Change, Request, Run, Socket } from './change.ts';
 import { secretOf } from './prepare.ts';
 
@@ -35,7 +35,7 @@ function inputText(stdin: string | undefined): string {
 export function asCommand(change: Change): string {
   switch (change.kind) {
     case 'write-file':
-      return `printf '%s' ${shellWord(change.content)} ${intoFile(change.path)}`;
+      return `${printing(change.content)} ${intoFile(change.path)}`;
     case 'request':
       return requestCommand(change);
     case 'run':
@@ -52,7 +52,7 @@ function intoFile(path: string): string {
 
 function runCommand({ argv, stdin }: Run): string {
   const words = argv.map(shellWord).join(' ');
-  return stdin === undefined ? words : `printf '%s' ${shellWord(stdin)} | ${words}`;
+  return stdin === undefined ? words : `${printing(stdin)} | ${words}`;
 }
 
 function requestCommand(change: Request): string {

@@ -21,7 +21,7 @@ import { targetRefusal } from '../../release/allowed-targets.ts';
 import { guidOf } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
-import { judgeBuild, judgeByWriting, judgeFilesAgain, mustBeAdmitted, mustPass } from '../../release/gatekeeper.ts';
+import { type Judged, judgeBuild, judgeByWriting, judgeFilesAgain, mustBeAdmitted, mustPass } from '../../release/gatekeeper.ts';
 import { knownBuilds, type Offers, readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable } from '../../release/open.ts';
 import { assertOwnTarget, isReplaceable, otherState } from '../../release/other-state.ts';
@@ -53,7 +53,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const { guid, place, moves } = serving ?? (await namedBuild(opened, offers, target, options.to ?? '', deps));
   const facts = await fileFacts({ ...opened, ...offers, guid }, deps.io);
   const judged = await judgeBuild(ADOPTION_CHECKS, facts, place, () => target);
-  const reading = mustPass(judged, deps);
+  const reading = mustPass(listedFirst(judged, opened.flags), deps);
   const build = mustBeAdmitted(judged, place);
   const seen = await seenSettings(settings, { candidate: build, stable: null }, { target, reading }, deps.io);
   const plan = adoptionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build, moves);
@@ -78,6 +78,16 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   judgeByWriting(judged.facts, opened, deps);
   const begin = beginNew(plan, opened.history, judged.facts.otherLedgers);
   return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, replacesMark: options.to !== undefined, begin });
+}
+
+/** A build that serves and is in no manifest is to be listed; another one to promote is no help. */
+function listedFirst(judged: Judged, flags: string): Judged {
+  const { refusal } = judged;
+  if (refusal?.code !== 'UNLISTED_BUILD' || (refusal.places ?? []).length > 0) return judged;
+  return {
+    ...judged,
+    refusal: { ...refusal, hint: `List it, if it belongs here: kvdeploy builds add --live ${flags} --version V` },
+  };
 }
 
 interface Chosen {

@@ -3,7 +3,7 @@ import type { Asking } from '../../base/changes/change.ts';
 import { textAt } from '../../base/changes/json-path.ts';
 import type { LogReading } from '../../base/nginx/nginx-log.ts';
 import type { Workers } from '../../base/nginx/nginx-workers.ts';
-import { safeLine, shellWord } from '../../base/text.ts';
+import { printing, safeLine } from '../../base/text.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
 import type { Ask, Member, MemberCounters } from '../router.ts';
@@ -122,9 +122,9 @@ function byHand(config: NginxConfig): string {
   const path = includeOf(config);
   const ways = Object.keys(config.places).map((place) => {
     const text = includeText(config, [{ place, build: null, percent: 100 }]);
-    return `for all traffic to ${place}: printf '%s' ${shellWord(text)} > ${path}`;
+    return `all traffic to ${place}: ${printing(text)} > ${path}`;
   });
-  return `Write the include with the place that is to serve, then reload. ${ways.join('; ')}`;
+  return `Write the include with the place that is to serve, then reload; ${ways.join('; ')}`;
 }
 
 function textIn(body: string, key: string): string | undefined {

@@ -33,6 +33,14 @@ it('the words for a file write it by hand exactly as the change would', async ()
   expect(fs.readFileSync(change.path, 'utf8')).toBe(change.content);
 });
 
+it('the words for a file of many lines are one line, so that what a message shows writes the same file when it is pasted', async () => {
+  const content = 'split {\n\t"a\\\\nb" it\'s 100 %;\n}\n\n';
+  const change: Change = { kind: 'write-file', path: join(folder, 'include'), content };
+  expect(safeLine(asCommand(change).replaceAll('\t', ''))).toBe(asCommand(change).replaceAll('\t', ''));
+  expect((await runToEnd(['sh', '-c', asCommand(change)])).code).toBe(0);
+  expect(fs.readFileSync(change.path, 'utf8')).toBe(content);
+});
+
 it('the words for a request take the secret from a variable, and fail where the change would', async () => {
   const server = await httpServer((path) => (path === '/no' ? { status: 500 } : {}));
   const change = {

@@ -62,7 +62,7 @@ describe('docs/nginx.md', () => {
     const wanted = { ...ofPage, test, reload, dump } as NginxConfig;
     expect(await nginx.identify(wanted, nodeIo)).toEqual(['production']);
     const refused = await nginx.read(wanted, nodeIo).catch((error: { readonly hint: string }) => error.hint);
-    const [, command = ''] = /for all traffic to blue: ([\s\S]*?); for all/.exec(String(refused)) ?? [];
+    const [, command = ''] = /; all traffic to blue: (.*?); all traffic/.exec(String(refused)) ?? [];
     execFileSync('sh', ['-c', command]);
     expect(execFileSync('/usr/sbin/nginx', ['-c', file, '-p', folder, '-s', 'reload'], { stdio: 'pipe' }).toString()).toBe('');
     await until('what kvdeploy printed serves', async () => {

@@ -48,7 +48,12 @@ function machineFileCheck(io: Io): DoctorCheck {
       `it names ${unknown}, which /etc/passwd does not have, so it believes no one by it`,
       'Give the number of the account (id -u).',
     );
-  return ok(name, files.length === 0 ? `there is none (${MACHINE_FILE}); a state of one user needs none` : files.join(' and '));
+  return ok(
+    name,
+    files.length === 0
+      ? `there is none (${MACHINE_FILE}); needed only for a state of several users, and for programs`
+      : files.join(' and '),
+  );
 }
 
 export async function fileChecks(

@@ -4,6 +4,7 @@ import type { Change } from '../../../base/changes/change.ts';
 import { secretsOf } from '../../../base/changes/prepare.ts';
 import { RESCUE_FILE, readPointers } from '../../../base/pointer/pointer.ts';
 import type { Scope } from '../../../base/scope.ts';
+import { rescueGoal } from '../../../core/ledger/history.ts';
 import { type OutputLine, outputLineSchema } from '../../../core/output.ts';
 import { scopeFlags } from '../../../core/scope.ts';
 import { rescueSource } from '../../../engine/pointer-writer.ts';
@@ -29,6 +30,9 @@ export async function rehearsalChecks(
 ): Promise<readonly DoctorCheck[]> {
   const { newest } = readPointers(dir, deps.io.fs, opened.scope);
   const renew = `Find out who changed it, then: kvdeploy pointer verify --renew ${opened.flags}`;
+  // Where nothing was ever known-good, no one can have changed it.
+  if (newest === null && rescueGoal(opened.history) === null)
+    return [fail('rescue', `there is no pointer in ${dir}: no build is known-good yet`, `kvdeploy adopt ${opened.flags}`)];
   if (newest === null) return [fail('rescue', `no pointer in ${dir} verifies`, renew)];
   const other = rescueProblem(dir, deps.io);
   if (other !== undefined) return [fail('rescue', `${other}: another version, or TAMPERING. It was not run`, renew)];
