@@ -1,6 +1,6 @@
 /** A machine of one's own for tests: runs programs in a mount namespace in which /etc is another folder. Needs root. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BIN } from '../cli/run-cli.ts';
 import { freshFolder } from '../fresh-folder.ts';
@@ -12,7 +12,7 @@ export function etcWith(machine: object | string, mode = 0o644): string {
   const etc = join(freshFolder(), 'etc');
   mkdirSync(join(etc, 'kvdeploy'), { recursive: true, mode: 0o755 });
   for (const name of KEPT.filter((one) => existsSync(`/etc/${one}`)))
-    cpSync(`/etc/${name}`, join(etc, name), { dereference: true });
+    copyFileSync(`/etc/${name}`, join(etc, name));
   const file = join(etc, 'kvdeploy/machine.json');
   writeFileSync(file, typeof machine === 'string' ? machine : `${JSON.stringify(machine)}\n`);
   execFileSync('chmod', [mode.toString(8), file]);

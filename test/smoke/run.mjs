@@ -32,6 +32,8 @@ const RUNS = [
   [['validate', '-'], MANIFEST.replace('sequence: 41', 'sequence: x'), 2, /sequence/],
   [['validate', '-', '--format', 'json'], MANIFEST, 0, /^\s*[{[]/],
   [['no-such-command'], '', 2, /no-such-command/],
+  [['schema', 'command-read'], '', 0, /smallestPercent/],
+  [['conformance', '--', '/bin/false'], '', 2, /NO_TERMINAL/],
   [['rollback', '--break-glass', '--env', 'production', '--reason', 'smoke', '--confirm', 'production'], '', undefined, /./],
 ];
 
