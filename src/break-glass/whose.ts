@@ -36,8 +36,9 @@ export function refuseStrangeChanges(
   const own = ownMachineFile(env, fs);
   voice.say(`  missing in ${MACHINE_FILE}${own === undefined ? '' : `, or for this user alone in ${own}`}`);
   for (const line of stanza(missing, files.length === 0 ? {} : machine, name)) voice.say(`  ${line}`);
-  const whose = others.length === 0 ? '' : `${others.join(' and ')} could have written this pointer, and `;
-  const message = `${whose}the machine file does not allow ${name} to touch ${reachText(missing)}.`;
+  const what = `machine file does not allow ${name} to touch ${reachText(missing)}.`;
+  const message =
+    others.length === 0 ? `The ${what}` : `${others.join(' and ')} could have written this pointer, and the ${what}`;
   const hint =
     'Judge the changes above. If they are right, make them by hand with the commands above, or add the lines above to the machine file and run this again.';
   throw new Refused('TARGET_NOT_ALLOWED', message.replace(/^the/, 'The'), hint);

@@ -18,3 +18,9 @@ export async function eachOf<T>(names: readonly string[], ask: (name: string) =>
   const known = failed.filter((error) => error instanceof KvdeployError);
   return { answered, unseen: known.map(({ message, hint }) => ({ why: message.replace(/\.$/, ''), cure: hint })) };
 }
+
+/** Says that locations serve different splits, each in words; nothing where they agree. */
+export function apart(all: readonly { readonly name: string; readonly split: string }[]): readonly string[] {
+  if (new Set(all.map(({ split }) => split)).size < 2) return [];
+  return [`the locations have different splits: ${all.map(({ name, split }) => `${name} ${split}`).join('; ')}`];
+}

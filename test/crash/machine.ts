@@ -11,8 +11,7 @@ const KEPT = ['passwd', 'group', 'hosts', 'nsswitch.conf', 'resolv.conf', 'ld.so
 export function etcWith(machine: object | string, mode = 0o644): string {
   const etc = join(freshFolder(), 'etc');
   mkdirSync(join(etc, 'kvdeploy'), { recursive: true, mode: 0o755 });
-  for (const name of KEPT.filter((one) => existsSync(`/etc/${one}`)))
-    copyFileSync(`/etc/${name}`, join(etc, name));
+  for (const name of KEPT.filter((one) => existsSync(`/etc/${one}`))) copyFileSync(`/etc/${name}`, join(etc, name));
   const file = join(etc, 'kvdeploy/machine.json');
   writeFileSync(file, typeof machine === 'string' ? machine : `${JSON.stringify(machine)}\n`);
   execFileSync('chmod', [mode.toString(8), file]);

@@ -1,23 +1,14 @@
 /** The settings of the `command` router. Must not run anything. */
 import * as z from 'zod';
 import { durationSchema } from '../../core/gates/verdict/gate.ts';
+import { argvSchema } from '../argv-schema.ts';
 import { locationsSchema } from '../locations-config.ts';
 import { placeNameSchema, placeSettingsShape } from '../places-config.ts';
 
 /** The target that `kvdeploy conformance` names. */
 export const SCRATCH = 'scratch';
 
-/** A program and its arguments. No shell reads them, so a relative path, `~` or a whole line is not a program. */
-export const argvSchema = z
-  .array(
-    z
-      .string()
-      .max(4096)
-      .regex(/^[^\0]*$/, 'an argument has no NUL'),
-  )
-  .min(1)
-  .max(100)
-  .refine(([program = '']) => /^\/[^/]/.test(program), 'the program is an absolute path, such as /usr/local/bin/split');
+const argv = argvSchema('/usr/local/bin/split');
 
 /** The router's settings in a config, without `kind`. */
 export const commandConfig = z.strictObject({
@@ -26,9 +17,9 @@ export const commandConfig = z.strictObject({
     .regex(/^[\x21-\x7e]{1,256}$/, 'a name without spaces, such as alb/web')
     .refine((name) => name !== SCRATCH, `${SCRATCH} is the target of kvdeploy conformance`)
     .describe('What the program splits, in its own words, such as a listener; each scope has its own. The program is told'),
-  read: argvSchema.describe('The program and its arguments that print the split: [/usr/local/bin/split, read]; no shell'),
-  set: argvSchema.describe('The program and its arguments that set the split that they read on standard input'),
-  identify: argvSchema.describe('The program and its arguments that print which environment the target is'),
+  read: argv.describe('The program and its arguments that print the split: [/usr/local/bin/split, read]; no shell'),
+  set: argv.describe('The program and its arguments that set the split that they read on standard input'),
+  identify: argv.describe('The program and its arguments that print which environment the target is'),
   places: z
     .union(
       [

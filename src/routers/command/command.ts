@@ -4,7 +4,7 @@ import { runTold } from '../../base/changes/hear.ts';
 import { safeLine } from '../../base/text.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
-import { eachOf } from '../each-location.ts';
+import { apart, eachOf } from '../each-location.ts';
 import { atOf, hostsIn, isHere, locationNames } from '../locations-config.ts';
 import { MAIN, placesOf } from '../places.ts';
 import { placeSettingsOf } from '../places-config.ts';
@@ -130,14 +130,14 @@ function troubleOf(answered: readonly At[], names: readonly string[]): readonly 
   const said = answered.flatMap(({ name, answer }) =>
     answer.trouble.map((line) => (names.length === 1 ? safeLine(line) : `${name}: ${safeLine(line)}`)),
   );
-  const splits = new Set(answered.map(({ answer: { percent } }) => JSON.stringify(Object.entries(percent).sort())));
-  return splits.size > 1 ? [...said, `the locations have different splits: ${answered.map(splitAt).join('; ')}`] : said;
+  return [...said, ...apart(answered.map(({ name, answer }) => ({ name, split: splitText(answer) })))];
 }
 
-const splitAt = ({ name, answer: { percent } }: At) =>
-  `${name} ${Object.entries(percent)
+const splitText = ({ percent }: ReadAnswer) =>
+  Object.entries(percent)
     .map(([place, share]) => `${place} ${share} %`)
-    .join(', ')}`;
+    .sort()
+    .join(', ');
 
 async function identify(settings: CommandConfig, io: Io): Promise<readonly string[]> {
   const names = locationNames(settings.locations, MAIN);

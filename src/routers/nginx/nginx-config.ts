@@ -1,6 +1,7 @@
 /** The settings of the nginx router. Must not ask anyone. */
 import { normalize } from 'node:path';
 import * as z from 'zod';
+import { argvSchema } from '../argv-schema.ts';
 import { locationsSchema } from '../locations-config.ts';
 import { placeNameSchema, placeSettingsShape } from '../places-config.ts';
 
@@ -16,16 +17,7 @@ export const SETTLE_MS = 300;
 
 const pathSchema = z.string().regex(/^\/[^\0\r\n"'$;{}\\]+$/, 'an absolute path without quotes, $, ;, { or }');
 
-const argvSchema = z
-  .array(
-    z
-      .string()
-      .max(4096)
-      .regex(/^[^\0]*$/, 'an argument has no NUL'),
-  )
-  .min(1)
-  .max(100)
-  .refine(([program = '']) => /^\/[^/]/.test(program), 'the program is an absolute path, such as /usr/sbin/nginx');
+const argv = argvSchema('/usr/sbin/nginx');
 
 const memberSchema = z.string().regex(/^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}$/, 'an address like 10.0.0.1:8080');
 
@@ -65,15 +57,11 @@ export const nginxConfig = z
       .regex(/^http:\/\/[^/?#@\s]+\/[\x21-\x7e]*$/, 'a URL like http://127.0.0.1:8080/.kvdeploy')
       .describe('Where nginx answers which split its workers use; see docs/nginx.md'),
     log: pathSchema.optional().describe('The access log in the format of docs/nginx.md; without it nothing is counted'),
-    test: argvSchema
-      .prefault(['/usr/sbin/nginx', '-t'])
-      .describe('Tests the whole configuration: [/usr/sbin/nginx, -t], the default'),
-    reload: argvSchema
+    test: argv.prefault(['/usr/sbin/nginx', '-t']).describe('Tests the whole configuration: [/usr/sbin/nginx, -t], the default'),
+    reload: argv
       .prefault(['/usr/sbin/nginx', '-s', 'reload'])
       .describe('Reloads it: [/usr/sbin/nginx, -s, reload], the default; [/usr/bin/sudo, -n, …] without root'),
-    dump: argvSchema
-      .prefault(['/usr/sbin/nginx', '-T'])
-      .describe('Prints the whole configuration: [/usr/sbin/nginx, -T], the default'),
+    dump: argv.prefault(['/usr/sbin/nginx', '-T']).describe('Prints the whole configuration: [/usr/sbin/nginx, -T], the default'),
     locations: locationsSchema,
     pid: pathSchema.default('/run/nginx.pid').describe('The pid file of the master process; default /run/nginx.pid'),
     places: z

@@ -1,7 +1,7 @@
 /** nginx by one include that kvdeploy owns, at one host or several. Must not believe an exit code: what serves is what the workers answer. */
 import type { Change, Check } from '../../base/changes/change.ts';
 import type { Io } from '../../io.ts';
-import { eachOf } from '../each-location.ts';
+import { apart, eachOf } from '../each-location.ts';
 import { atOf, hostsIn, isHere, locationNames } from '../locations-config.ts';
 import { MAIN, placesOf, seen } from '../places.ts';
 import { placeSettingsOf } from '../places-config.ts';
@@ -90,9 +90,11 @@ async function read(config: NginxConfig, io: Io, since?: Reading): Promise<Readi
   }));
   const locations = answered.map(({ name, members }) => ({ name, members }));
   const places = placesOf(locations);
-  const splits = new Set(answered.map(({ generation }) => generation));
-  const apart = splits.size > 1 ? [`the locations have different splits: ${answered.map(splitText).join('; ')}`] : [];
-  const trouble = [...apart, ...answered.flatMap((one) => one.trouble), ...unseen.map(({ why }) => why)];
+  const trouble = [
+    ...apart(answered.map(({ name, generation }) => ({ name, split: generation }))),
+    ...answered.flatMap((one) => one.trouble),
+    ...unseen.map(({ why }) => why),
+  ];
   const setups = answered.map(({ setup }) => setup);
   const unusable = setups.map((one) => one.unusable).find((one) => one !== undefined);
   const sticky = setups.map((one) => one.sticky).find((one) => one !== undefined);
@@ -108,6 +110,3 @@ async function read(config: NginxConfig, io: Io, since?: Reading): Promise<Readi
     ...(doubts.length === 0 ? {} : { doubts }),
   };
 }
-
-const splitText = ({ name, generation }: { readonly name: string; readonly generation: string }) =>
-  `${name} ${generation.split(' ')[0]}`;

@@ -3,7 +3,8 @@ import { safeLine, shellWord } from '../../../base/text.ts';
 import { KvdeployError } from '../../../core/errors.ts';
 import { parseDuration } from '../../../core/gates/verdict/gate.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
-import { argvSchema, SCRATCH } from '../../../routers/command/command-config.ts';
+import { argvSchema } from '../../../routers/argv-schema.ts';
+import { SCRATCH } from '../../../routers/command/command-config.ts';
 import { askedText } from '../../../routers/command/command-protocol.ts';
 import { type Percents, Stopped, type Subject, subjectOf } from './program.ts';
 import { isSame, type Scene, splitText, type Trial, trials } from './trials.ts';
@@ -70,7 +71,7 @@ async function tried(
 
 /** As the config of the router takes it, so that what keeps the rules here can be put there. */
 function mustBeProgram(argv: readonly string[], shown: string): void {
-  const { success, error } = argvSchema.safeParse(argv);
+  const { success, error } = argvSchema('/usr/local/bin/split').safeParse(argv);
   if (success) return;
   throw new KvdeployError('USAGE', {
     message: `${shown} is not a program and its arguments: ${error.issues[0]?.message ?? 'no reason given'}; nothing was run.`,
