@@ -107,7 +107,7 @@ async function doIt(deed: Deed, outside: Outside, held: Allowed): Promise<Done[k
     case 'read':
       return readFileSync(deed.path, 'utf8');
     case 'log': {
-      const { counts, problem } = readLog(deed.path, keyBy(deed.members), { fs: outside.fs, nowMs: outside.monotonic() });
+      const { counts, problem } = readLog(deed.path, deed.members, { fs: outside.fs, nowMs: outside.monotonic() });
       return { counts: Object.fromEntries(counts), ...(problem === undefined ? {} : { problem }) };
     }
     case 'workers':

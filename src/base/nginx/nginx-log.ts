@@ -12,6 +12,9 @@ export interface LogCounts {
   averageMs: number;
 }
 
+/** The servers of each place, as nginx writes them. */
+export type LogMembers = Readonly<Record<string, readonly string[]>>;
+
 /** The log of one target, read as far as it goes. */
 export interface LogReading {
   /** By member, and by the place for tries that reached no member. */
@@ -20,16 +23,25 @@ export interface LogReading {
   readonly problem?: string;
 }
 
-interface Followed {
-  fd: number;
-  inode: number;
+/** One file of the log: the newest, or one that was renamed and may still be written. */
+interface Source {
+  readonly fd: number;
+  readonly inode: number;
   offset: number;
+  /** The line under way. */
   rest: string;
+  /** Its beginning is missing, or it is too long: it is not read. */
+  isTorn: boolean;
+  grewMs: number;
+}
+
+interface Followed {
+  /** The newest is last. */
+  sources: readonly Source[];
   readonly counts: Map<string, LogCounts>;
   unread: number;
-  lines: number;
-  /** When it last grew, monotonic milliseconds. */
-  grewMs: number;
+  /** When the last line came that could not be read, monotonic milliseconds. */
+  unreadMs: number;
 }
 
 const CHUNK = 1024 * 1024;
@@ -37,98 +49,147 @@ const CHUNK = 1024 * 1024;
 /** More than this in one reading is left for the next one. */
 const MOST_BYTES = 64 * CHUNK;
 
-/** nginx may write a buffered log once a second, or less often; a reading comes at least as often as this. */
-const STILL_MS = 30_000;
+/** No line of this format is longer: a hundred tries make about 4 KiB. */
+const LONGEST = 64 * 1024;
+
+/** nginx writes the documented log at once, or a buffered one once a second (`flush=1s`); it has a line of every question of a reading. */
+const STILL_MS = 10_000;
+
+/** For so long a line that could not be read leaves the counts in doubt. */
+const DOUBT_MS = 30_000;
 
 /** Averages follow the newest answers: about this many. */
 const NEWEST = 1024;
 
+/** By the path and the members: several targets may share a log. */
 const followed = new Map<string, Followed>();
 
+type ToKey = (address: string, place: string) => string | undefined;
+
 /**
- * Reads on from where this process was. `toKey`: the member or place that a try counts for. Every reading of the router is in the log too, so
- * that a log which does not grow is not one of a calm night: it is the wrong one, or no one writes it.
+ * Reads on from where this process was. Every reading of the router is in the log too, so that a log which does not grow is not one of a calm
+ * night: it is the wrong one, or no one writes it.
  */
 export function readLog(
   path: string,
-  toKey: (address: string, place: string) => string | undefined,
+  members: LogMembers,
   { fs, nowMs }: { readonly fs: Fs; readonly nowMs: number },
 ): LogReading {
-  let one = followed.get(path);
+  const key = JSON.stringify([path, members]);
+  const one = followed.get(key);
+  const toKey = keyBy(members);
   try {
     if (one === undefined) {
-      one = open(path, fs, nowMs);
+      const counts = new Map<string, LogCounts>();
       // What stood there before belongs to no reading.
-      one.offset = fs.fstatSync(one.fd).size;
-      followed.set(path, one);
-      return { counts: one.counts };
+      followed.set(key, { sources: [openAtEnd(path, fs, nowMs)], counts, unread: 0, unreadMs: Number.NEGATIVE_INFINITY });
+      return { counts };
     }
-    const next = fs.statSync(path);
-    const before = one.lines;
-    readOn(one, toKey, fs);
-    if (next.ino !== one.inode) {
-      fs.closeSync(one.fd);
-      const { counts, unread, lines } = one;
-      Object.assign(one, open(path, fs, nowMs), { counts, unread, lines });
-      readOn(one, toKey, fs);
-    }
-    if (one.lines > before) one.grewMs = nowMs;
+    rotated(one, path, fs, nowMs);
+    for (const source of one.sources) readOn(source, one, toKey, { fs, nowMs });
+    one.sources = one.sources.filter(
+      (source, at) => at === one.sources.length - 1 || !isStill(source, nowMs) || close(source, fs),
+    );
   } catch (error) {
     return {
       counts: new Map(),
       problem: `the log ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
     };
   }
-  if (nowMs - one.grewMs > STILL_MS)
+  const { counts, sources, unread, unreadMs } = one;
+  if (sources.every((source) => isStill(source, nowMs)))
     return {
-      counts: one.counts,
+      counts,
       problem: `the log ${path} does not grow, although nginx answers: its location for the probe logs elsewhere`,
     };
-  if (one.unread === 0) return { counts: one.counts };
-  return { counts: one.counts, problem: `${one.unread} lines of ${path} are not in the format that docs/nginx.md gives` };
+  if (nowMs - unreadMs > DOUBT_MS) return { counts };
+  return { counts, problem: `the log ${path} has lines in another format than docs/nginx.md gives: ${unread} so far` };
 }
 
-/** The member that a log names, or else its place. */
-export function keyBy(members: Readonly<Record<string, readonly string[]>>) {
-  return (address: string, place: string): string | undefined => {
-    if (!Object.hasOwn(members, place)) return undefined;
-    return members[place]?.includes(address) === true ? address : place;
+/** The member that a log names, of whatever place: `error_page` may send a request on to another one. Any other address counts for its place. */
+function keyBy(members: LogMembers): ToKey {
+  const all = new Set(Object.values(members).flat());
+  return (address, place) => {
+    if (all.has(address)) return address;
+    return Object.hasOwn(members, place) ? place : undefined;
   };
 }
 
-function open(path: string, fs: Fs, nowMs: number): Followed {
+const isStill = ({ grewMs }: Source, nowMs: number) => nowMs - grewMs > STILL_MS;
+
+function close({ fd }: Source, fs: Fs): false {
+  fs.closeSync(fd);
+  return false;
+}
+
+function openAtEnd(path: string, fs: Fs, nowMs: number): Source {
+  const source = open(path, fs, nowMs);
+  source.offset = fs.fstatSync(source.fd).size;
+  const last = Buffer.alloc(1);
+  source.isTorn = source.offset > 0 && fs.readSync(source.fd, last, 0, 1, source.offset - 1) === 1 && last[0] !== NEWLINE;
+  return source;
+}
+
+const NEWLINE = 10;
+
+function open(path: string, fs: Fs, nowMs: number): Source {
   const fd = fs.openSync(path, 'r');
-  return { fd, inode: fs.fstatSync(fd).ino, offset: 0, rest: '', counts: new Map(), unread: 0, lines: 0, grewMs: nowMs };
+  return { fd, inode: fs.fstatSync(fd).ino, offset: 0, rest: '', isTorn: false, grewMs: nowMs };
+}
+
+/**
+ * After a rename, workers write the old file until each of them has opened the new one (USR1): both are read, until the old one is still.
+ * Between the two there may be no file of this name.
+ */
+function rotated(one: Followed, path: string, fs: Fs, nowMs: number): void {
+  let inode: number;
+  try {
+    inode = fs.statSync(path).ino;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    throw error;
+  }
+  if (one.sources.every((source) => source.inode !== inode)) one.sources = [...one.sources, open(path, fs, nowMs)];
 }
 
 /** A file that is shorter than it was, was truncated after a copy: it begins anew. */
-function readOn(one: Followed, toKey: Parameters<typeof readLog>[1], fs: Fs): void {
-  const { size } = fs.fstatSync(one.fd);
-  if (size < one.offset) {
-    one.offset = 0;
-    one.rest = '';
-  }
-  const buffer = Buffer.alloc(Math.min(CHUNK, Math.max(0, size - one.offset)));
-  const until = Math.min(size, one.offset + MOST_BYTES);
-  while (one.offset < until) {
-    const read = fs.readSync(one.fd, buffer, 0, buffer.length, one.offset);
+function readOn(source: Source, one: Followed, toKey: ToKey, { fs, nowMs }: { readonly fs: Fs; readonly nowMs: number }): void {
+  const { size } = fs.fstatSync(source.fd);
+  if (size < source.offset) Object.assign(source, { offset: 0, rest: '', isTorn: false });
+  const buffer = Buffer.alloc(Math.min(CHUNK, Math.max(0, size - source.offset)));
+  const until = Math.min(size, source.offset + MOST_BYTES);
+  while (source.offset < until) {
+    const read = fs.readSync(source.fd, buffer, 0, buffer.length, source.offset);
     if (read === 0) break;
-    one.offset += read;
-    const lines = (one.rest + buffer.toString('latin1', 0, read)).split('\n');
-    one.rest = lines.pop() ?? '';
-    one.lines += lines.length;
-    for (const line of lines) if (!take(line, one.counts, toKey)) one.unread += 1;
+    source.offset += read;
+    const lines = (source.rest + buffer.toString('latin1', 0, read)).split('\n');
+    source.rest = lines.pop() ?? '';
+    for (const line of lines) {
+      source.grewMs = nowMs;
+      if (!source.isTorn && !take(line, one.counts, toKey)) missed(one, nowMs);
+      source.isTorn = false;
+    }
+    if (source.rest.length <= LONGEST) continue;
+    if (!source.isTorn) missed(one, nowMs);
+    Object.assign(source, { rest: '', isTorn: true });
   }
 }
 
+function missed(one: Followed, nowMs: number): void {
+  one.unread += 1;
+  one.unreadMs = nowMs;
+}
+
 /** One request: every try of it. False if it is not such a line. */
-function take(line: string, counts: Map<string, LogCounts>, toKey: Parameters<typeof readLog>[1]): boolean {
+function take(line: string, counts: Map<string, LogCounts>, toKey: ToKey): boolean {
   let said: Record<string, unknown>;
   try {
-    said = JSON.parse(line) as Record<string, unknown>;
+    // nginx pads a status to three digits: 000 is no JSON.
+    said = JSON.parse(line.replace(/"s":0+(?=\d)/, '"s":')) as Record<string, unknown>;
   } catch {
     return false;
   }
+  if (typeof said !== 'object' || said === null) return false;
   const { p: place, s: status, us: statuses, ua: addresses, rt: seconds } = said;
   if (typeof place !== 'string' || typeof status !== 'number' || typeof statuses !== 'string' || typeof addresses !== 'string')
     return false;
@@ -141,8 +202,8 @@ function take(line: string, counts: Map<string, LogCounts>, toKey: Parameters<ty
     if (key === undefined) continue;
     const isLast = at === tries.length - 1;
     const end = /^\d{3}$/.test(ends[at] ?? '') ? String(ends[at]) : isLast && status >= 500 ? String(status) : 'none';
-    // A client that leaves at once says nothing of the server.
-    if (end === 'none' && status === 499 && Number(seconds) < LEFT_AT_ONCE_S) continue;
+    // A client that leaves at once, or is cut off by a reload, says nothing of the server.
+    if (end === 'none' && (status === 499 || status === 0) && isLast && Number(seconds) < LEFT_AT_ONCE_S) continue;
     add(counts, key, end, isLast && typeof seconds === 'number' ? seconds * 1000 : undefined);
   }
   return true;

@@ -5,6 +5,8 @@ import type { Unusable } from '../unusable.ts';
 export interface Workers {
   /** Why a reload would reach no one. */
   readonly unusable?: Unusable;
+  /** What could not be seen, and so may be otherwise. */
+  readonly doubt?: string;
   /** Workers that were told to end, and still have clients; null where it cannot be seen. */
   readonly leaving: number | null;
   /** How long ago the newest worker started, milliseconds: after a reload, old ones still accept connections for a moment. Null where it cannot be seen. */
@@ -18,27 +20,63 @@ const TICK_MS = 10;
 
 /** `answered`: the pids of the workers that answered; in another pid namespace they are no one here, and nothing is known. */
 export function workersOf(pidFile: string, answered: readonly number[], fs: Fs): Workers {
-  // In another pid namespace the same number is another process, or no one.
-  if (!answered.every((pid) => titleOf(pid, fs).startsWith('nginx: worker'))) return UNSEEN;
-  const masters = new Set(answered.map((pid) => parentOf(pid, fs)));
-  const [master, ...more] = masters;
-  if (master === undefined || master === null || more.length > 0) return UNSEEN;
-  const told = Number(textOf(pidFile, fs)?.trim());
-  if (!titleOf(master, fs).startsWith('nginx: master')) return { ...UNSEEN, unusable: orphaned(answered) };
+  const stranger = answered.find((pid) => !titleOf(pid, fs).startsWith('nginx: worker'));
+  if (answered.length === 0) return unseen('the probe does not say which process answers (pid)');
+  if (stranger !== undefined)
+    return unseen(
+      `process ${stranger}, which answers the probe, is no worker that can be seen here (a container, or a cache before it?)`,
+    );
+  const orphans = answered.filter((pid) => !isMaster(parentOf(pid, fs), fs));
+  const all = listOf('/proc', fs)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+  if (orphans.length > 0) return { ...UNSEEN, unusable: orphaned([...orphans, ...siblingsOf(orphans, all, fs)]) };
+  const masters = [...new Set(answered.map((pid) => parentOf(pid, fs) ?? 0))].sort((a, b) => a - b);
+  const [master = 0] = masters;
+  const children = all.filter((pid) => parentOf(pid, fs) === master);
+  const related = [parentOf(master, fs) ?? 0, ...masters, ...children];
+  const rivals = [...new Set(related.filter((pid) => isMaster(pid, fs)))];
+  if (rivals.length > 1) return { ...UNSEEN, unusable: twoMasters(rivals) };
+  const told = Number(textOf(pidFile, fs)?.trim() ?? 0);
   if (Number.isSafeInteger(told) && told > 0 && told !== master)
     return { ...UNSEEN, unusable: otherMaster(pidFile, told, master) };
-  const children = listOf('/proc', fs).filter((name) => /^\d+$/.test(name) && parentOf(Number(name), fs) === master);
-  const leaving = children.filter((name) => titleOf(Number(name), fs).includes('shutting down'));
+  const leaving = children.filter((pid) => titleOf(pid, fs).includes('shutting down'));
   const uptimeMs = 1000 * Number(textOf('/proc/uptime', fs)?.split(' ')[0] ?? Number.NaN);
-  const ages = children.map((name) => uptimeMs - TICK_MS * Number(fieldOf(Number(name), STARTED, fs))).filter(Number.isFinite);
-  return { leaving: leaving.length, youngestMs: ages.length === 0 ? null : Math.max(0, Math.min(...ages)) };
+  const ages = children.map((pid) => uptimeMs - TICK_MS * Number(fieldOf(pid, STARTED, fs))).filter(Number.isFinite);
+  return {
+    leaving: leaving.length,
+    youngestMs: ages.length === 0 ? null : Math.max(0, Math.min(...ages)),
+    ...(told === master
+      ? {}
+      : { doubt: `${pidFile} names no process, so that it is not known whether a reload reaches this nginx` }),
+  };
 }
+
+function unseen(why: string): Workers {
+  return { ...UNSEEN, doubt: `whether old workers of nginx still serve cannot be seen: ${why}` };
+}
+
+const isMaster = (pid: number | null, fs: Fs) => pid !== null && titleOf(pid, fs).startsWith('nginx: master');
 
 function orphaned(pids: readonly number[]): Unusable {
   const all = [...new Set(pids)].join(' ');
   return {
     why: `the master process of nginx is gone, and its workers (${all}) go on with the split that they have: a reload reaches no one`,
-    cure: `End the workers and start nginx again; until then the port is taken: kill -QUIT ${all}`,
+    cure: `End the workers, then start nginx again; until then the port is taken: kill -QUIT ${all}`,
+  };
+}
+
+/** Workers of the same dead master that did not happen to answer: a process group is kept when the parent dies. */
+function siblingsOf(orphans: readonly number[], all: readonly number[], fs: Fs): readonly number[] {
+  const groups = new Set(orphans.map((pid) => fieldOf(pid, GROUP, fs)));
+  const isOne = (pid: number) => groups.has(fieldOf(pid, GROUP, fs)) && !isMaster(parentOf(pid, fs), fs);
+  return all.filter((pid) => isOne(pid) && titleOf(pid, fs).startsWith('nginx: worker'));
+}
+
+function twoMasters(pids: readonly number[]): Unusable {
+  return {
+    why: `nginx has several master processes (${pids.join(' ')}), as in an upgrade of its binary that was not finished: a reload reaches one of them`,
+    cure: `Finish the upgrade, by ending the old one, or else the new one: kill -QUIT ${pids.join(' or ')}`,
   };
 }
 
@@ -49,8 +87,8 @@ function otherMaster(pidFile: string, told: number, master: number): Unusable {
   };
 }
 
-/** Fields of /proc/PID/stat after the name, by proc(5): 4 and 22 of all. */
-const [PARENT, STARTED] = [1, 19];
+/** Fields of /proc/PID/stat after the name, by proc(5): 4, 5 and 22 of all. */
+const [PARENT, GROUP, STARTED] = [1, 2, 19];
 
 /** One field; the name before them may contain anything in parentheses. Undefined if there is no such process. */
 function fieldOf(pid: number, field: number, fs: Fs): string | undefined {

@@ -1,18 +1,15 @@
 /** What is asked of the host on which an nginx runs: this one, or another over SSH. Must change nothing. */
 import { type Asking, type Elsewhere, elsewhereFor, type HttpAnswer, type RunAnswer } from '../../base/changes/change.ts';
-import { keyBy, type LogReading, readLog } from '../../base/nginx/nginx-log.ts';
+import { type LogMembers, type LogReading, readLog } from '../../base/nginx/nginx-log.ts';
 import { type Workers, workersOf } from '../../base/nginx/nginx-workers.ts';
 import type { Io } from '../../io.ts';
-
-/** The servers of each place, as nginx writes them. */
-type Members = Readonly<Record<string, readonly string[]>>;
 
 /** Everything rejects where the host does not answer. */
 export interface NginxHost {
   http(asking: Asking): Promise<HttpAnswer>;
   run(argv: readonly string[], timeoutMs: number): Promise<RunAnswer>;
   readText(path: string): Promise<string>;
-  log(path: string, members: Members): Promise<LogReading>;
+  log(path: string, members: LogMembers): Promise<LogReading>;
   workers(pidFile: string, answered: readonly number[]): Promise<Workers>;
 }
 
@@ -27,7 +24,7 @@ function here(io: Io): NginxHost {
     http: (asking) => io.http(asking, () => undefined),
     run: (argv, timeoutMs) => io.run(argv, timeoutMs, () => undefined),
     readText: async (path) => String(io.fs.readFileSync(path, 'utf8')),
-    log: async (path, members) => readLog(path, keyBy(members), { fs: io.fs, nowMs: io.monotonic() }),
+    log: async (path, members) => readLog(path, members, { fs: io.fs, nowMs: io.monotonic() }),
     workers: async (pidFile, answered) => workersOf(pidFile, answered, io.fs),
   };
 }

@@ -48,7 +48,7 @@ export async function readAt(config: NginxConfig, name: string, io: Io, isFirst:
     trouble: trouble.map((one) => named(at, one)),
     setup: {
       ...setup,
-      doubts: setup.doubts.map((one) => named(at, one)),
+      doubts: [...(workers.doubt === undefined ? [] : [workers.doubt]), ...setup.doubts].map((one) => named(at, one)),
       ...(unusable === undefined ? {} : { unusable: { why: named(at, unusable.why), cure: unusable.cure } }),
     },
   };

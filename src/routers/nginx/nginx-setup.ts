@@ -1,7 +1,10 @@
 /** What `nginx -T` shows of a set-up that kvdeploy could not drive, or whose split it would falsify. No I/O. */
+import { dirname, normalize } from 'node:path';
 import type { Unusable } from '../../base/unusable.ts';
 import type { NginxConfig } from './nginx-config.ts';
 import { includeOf } from './nginx-config.ts';
+import { doubtsOf } from './nginx-doubts.ts';
+import { blockOf, serversOf } from './nginx-upstream.ts';
 
 /** One file of the configuration, without its comments. */
 interface Part {
@@ -23,15 +26,18 @@ const MOST_SHUTDOWN_S = 60;
 export function setupOf(config: NginxConfig, printed: string): Setup {
   const parts = partsOf(printed);
   const own = includeOf(config);
-  const others = parts.filter(({ file }) => file !== own);
+  const others = parts.filter(({ file }) => normalize(file) !== own);
   const all = others.map(({ text }) => text).join('\n');
-  const unusable = parts.some(({ file }) => file === own)
-    ? (unfitPlace(config, all) ?? unfitWorkers(all) ?? secondSplit(config, others))
+  const unusable = parts.some(({ file }) => normalize(file) === own)
+    ? (unfitPlace(config, all) ??
+      mixedPlaces(config, all) ??
+      unfitWorkers(all) ??
+      secondSplit(config, others) ??
+      wideInclude(own, all))
     : notIncluded(own);
-  const doubts = [...HIDING.flatMap((rule) => rule(all, config)), ...strangers(config, all)];
   return {
     ...(unusable === undefined ? {} : { unusable }),
-    doubts,
+    doubts: doubtsOf(config, all),
     ...(config.key === '$request_id' ? {} : { sticky: `split_clients ${config.key}` }),
   };
 }
@@ -60,38 +66,58 @@ function unfitPlace({ places, variables }: NginxConfig, all: string): Unusable |
       cure: `Add \`upstream ${upstream} { server …; }\`, or correct places in the config.`,
     };
   }
-  if (new RegExp(`\\$\\{?${variables}_upstream\\b`).test(all)) return undefined;
+  if (new RegExp(`(?:_pass|\\bset|\\bmap)\\s[^;]*\\$\\{?${variables}_upstream\\b`).test(all)) return undefined;
   return {
-    why: `nginx does not use $${variables}_upstream, so that the split moves no request`,
+    why: `nginx passes nothing to $${variables}_upstream, so that the split moves no request`,
     cure: `Use it where the requests go: proxy_pass http://$${variables}_upstream;`,
   };
 }
 
-function blockOf(upstream: string, all: string): string | undefined {
-  const name = upstream.replace(/[.-]/g, '\\$&');
-  return new RegExp(`(?:^|[\\s;}])upstream\\s+"?${name}"?\\s*\\{([^}]*)\\}`).exec(all)?.[1];
+/** With servers of two places in one block (weights, `backup`, `sticky`), nginx repeats at one build what another one failed, and hides it. */
+function mixedPlaces({ places }: NginxConfig, all: string): Unusable | undefined {
+  const owners = new Map(Object.entries(places).flatMap(([place, { members }]) => members.map((member) => [member, place])));
+  for (const [place, { upstream }] of Object.entries(places)) {
+    const foreign = serversOf(blockOf(upstream, all) ?? '').find(({ address }) => (owners.get(address) ?? place) !== place);
+    if (foreign === undefined) continue;
+    const owner = owners.get(foreign.address);
+    return {
+      why: `upstream ${upstream} has ${foreign.address}, a server of ${owner}: ${owner} would get requests of ${place}, and hide its errors`,
+      cure: `Take \`server ${foreign.address}\` out of upstream ${upstream}: each place has a block of its own, and the include splits between them.`,
+    };
+  }
+  return undefined;
 }
 
 /** Without it, clients of old workers stay under the split before for as long as they like. */
 function unfitWorkers(all: string): Unusable | undefined {
   const cure = 'Put `worker_shutdown_timeout 10s;` at the top of nginx.conf, outside of http { … }; see docs/nginx.md.';
-  const found = /(?:^|[\s;}])worker_shutdown_timeout\s+(\d+)(ms|s|m|h)?\s*;/.exec(all);
-  if (found === null)
+  const found = /(?:^|[\s;}])worker_shutdown_timeout\s+["']?([^;"']+)["']?\s*;/.exec(all);
+  const seconds = secondsOf(found?.[1] ?? '0');
+  // To nginx, 0 is no time-out.
+  if (seconds === 0)
     return {
       why: 'nginx has no worker_shutdown_timeout: after a reload, open connections follow the old split without an end',
       cure,
     };
-  const seconds = Number(found[1]) * { ms: 0.001, s: 1, m: 60, h: 3600 }[(found[2] ?? 's') as 'ms' | 's' | 'm' | 'h'];
   if (seconds <= MOST_SHUTDOWN_S) return undefined;
   return {
-    why: `worker_shutdown_timeout is ${seconds} s: open connections follow the old split for that long, at most ${MOST_SHUTDOWN_S} s is right`,
+    why: `worker_shutdown_timeout is ${found?.[1]}: open connections follow the old split for that long, at most ${MOST_SHUTDOWN_S} s is right`,
     cure,
   };
 }
 
+const UNIT_S: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, '': 1 };
+
+/** `90`, `1m30s`, `1m 30s`, by https://nginx.org/en/docs/syntax.html; infinite for a unit beyond. */
+function secondsOf(time: string): number {
+  const parts = [...time.matchAll(/(\d+)\s*([a-zA-Z]*)/g)];
+  return parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (UNIT_S[unit] ?? Number.POSITIVE_INFINITY), 0);
+}
+
 function secondSplit({ variables }: NginxConfig, others: readonly Part[]): Unusable | undefined {
+  const own = `["']?\\$${variables}_(?:place|upstream|generation)\\b`;
   const rule = new RegExp(
-    `(?:split_clients|map|geo)\\s[^{;]*\\$${variables}_(?:place|upstream|generation)\\s*\\{|\\bset\\s+\\$${variables}_(?:place|upstream)\\b`,
+    `(?:split_clients|map|geo)\\s+(?:(?:"[^"]*"|'[^']*'|[^\\s;]+)\\s+)?${own}["']?\\s*\\{|(?:\\bset|_set)\\s+${own}`,
   );
   const found = others.find(({ text }) => rule.test(text));
   return (
@@ -102,38 +128,13 @@ function secondSplit({ variables }: NginxConfig, others: readonly Part[]): Unusa
   );
 }
 
-type Rule = (all: string, config: NginxConfig) => readonly string[];
-
-/** What hides a bad build from its clients and from everyone who counts answers. */
-const HIDING: readonly Rule[] = [
-  (all, { variables }) =>
-    /[\s;{]proxy_cache\s+(?!off\b)/.test(all) && !new RegExp(`proxy_cache_key[^;]*\\$\\{?${variables}_place`).test(all)
-      ? [`proxy_cache without $${variables}_place in its key answers with what the other build made`]
-      : [],
-  (all) =>
-    /[\s;{]proxy_cache_use_stale\s+(?!off\b)/.test(all) ? ['proxy_cache_use_stale hides errors of a build from its clients'] : [],
-  (all) =>
-    /[\s;{]proxy_intercept_errors\s+on/.test(all) ? ['proxy_intercept_errors: another page answers in place of an error'] : [],
-];
-
-/** Servers of a block that the config does not name, or the other way round. */
-function strangers({ places }: NginxConfig, all: string): readonly string[] {
-  return Object.entries(places).flatMap(([place, { upstream, members }]) => {
-    const block = blockOf(upstream, all);
-    if (block === undefined) return [];
-    const servers = [...block.matchAll(/(?:^|[\s;])server\s+([^\s;]+)/g)].map(([, address = '']) => withPort(address));
-    const more = servers.filter((address) => !members.includes(address));
-    const less = members.filter((address) => !servers.includes(address));
-    return [
-      ...more.map(
-        (address) =>
-          `upstream ${upstream} also has ${address}, which ${place} in the config has not: it is not asked which build it is`,
-      ),
-      ...less.map((address) => `upstream ${upstream} has not ${address}, which ${place} in the config has`),
-    ];
-  });
-}
-
-function withPort(address: string): string {
-  return address.startsWith('unix:') || /:\d+$/.test(address) ? address : `${address}:80`;
+/** kvdeploy keeps the marker of its state beside the include: taken for configuration, it would stop nginx from loading. */
+function wideInclude(own: string, all: string): Unusable | undefined {
+  const wide = [...all.matchAll(/(?:^|[\s;{}])include\s+["']?([^;"'\s]+\*)["']?\s*;/g)].map(([, path = '']) => path);
+  const found = wide.find((path) => `${dirname(own)}/*`.endsWith(path.startsWith('/') ? normalize(path) : `/${normalize(path)}`));
+  if (found === undefined) return undefined;
+  return {
+    why: `nginx includes every file beside ${own} (include ${found};), and kvdeploy keeps a file of its own there`,
+    cure: `Give the include a folder of its own, or write \`include ${found}.conf;\``,
+  };
 }

@@ -116,7 +116,7 @@ describe('what an exit code of nginx does not show', () => {
 describe('set-ups of nginx that kvdeploy does not drive', () => {
   it.each([
     ['no shutdown timeout', { topLines: [] }, 'no worker_shutdown_timeout'],
-    ['a long shutdown timeout', { topLines: ['worker_shutdown_timeout 1h;'] }, 'worker_shutdown_timeout is 3600 s'],
+    ['a long shutdown timeout', { topLines: ['worker_shutdown_timeout 1h;'] }, 'worker_shutdown_timeout is 1h'],
     [
       'a second split',
       { httpLines: ['map $uri $kv_place2 { default 1; }', 'geo $kv_place { default blue; }'] },
