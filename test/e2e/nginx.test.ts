@@ -30,6 +30,8 @@ describe('a rollout behind nginx', () => {
     LIMIT,
     async () => {
       const { run, clients, nginx } = await adopted();
+      const ready = await run(['doctor', '--env', 'production']);
+      expect(ready.exitCode, ready.stdout).toBe(0);
       const { exitCode, stderr } = await run(promote);
       expect(exitCode, stderr).toBe(0);
       const rescued = await run([
@@ -98,5 +100,6 @@ describe('a rollout behind nginx', () => {
     expect(refused.exitCode).toBe(3);
     const rescued = await run(['rollback', '--break-glass', ...SURE, '--reason', 'a drill behind nginx']);
     expect(rescued.exitCode, rescued.stderr).toBe(5);
+    expect(rescued.stderr).toMatch(/the master process of nginx is gone.* end them, then start nginx: kill -QUIT \d+ \d+/);
   });
 });

@@ -7,7 +7,7 @@ import type { Allowed, Deed, Done, Outside } from '../changes/change.ts';
 import { check } from '../changes/checks.ts';
 import { make } from '../changes/make.ts';
 import { askTarget } from '../changes/target-question.ts';
-import { keyBy, readLog } from '../nginx/nginx-log.ts';
+import { readLog } from '../nginx/nginx-log.ts';
 import { workersOf } from '../nginx/nginx-workers.ts';
 import type { Machine } from '../owners/machine-format.ts';
 import { notAllowed, type Reach, reachOf, reachText, stanza } from '../owners/targets.ts';

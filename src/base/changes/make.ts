@@ -1,5 +1,6 @@
 /** Makes changes, the same way for every rollout and for break-glass. Must send nothing that `allowed` refuses. */
 import { replaceFile } from '../durable/durable-file.ts';
+import { withoutMaster } from '../nginx/nginx-workers.ts';
 import { safeLine } from '../text.ts';
 import { type Allowed, type Change, elsewhereFor, type Outside, permit, type Request, type Run, type Socket } from './change.ts';
 import { prepare } from './prepare.ts';
@@ -38,7 +39,9 @@ async function makeRequest(change: Request, outside: Outside, allowed: Allowed):
 async function makeRun(change: Run, outside: Outside, allowed: Allowed): Promise<void> {
   const program = change.argv[0] ?? '';
   const answer = await outside.run(change.argv, change.timeoutMs, allowed, change.stdin);
-  if (answer.exitCode !== 0) throw new Error(`${program} exited with ${answer.exitCode}${excerpt(answer.stderr)}`);
+  if (answer.exitCode === 0) return;
+  const cure = withoutMaster(answer.stderr, outside.fs);
+  throw new Error(`${program} exited with ${answer.exitCode}${excerpt(answer.stderr)}${cure}`);
 }
 
 async function makeSocket(change: Socket, outside: Outside, allowed: Allowed): Promise<void> {

@@ -80,10 +80,12 @@ export function readLog(
   const toKey = keyBy(members);
   try {
     if (one === undefined) {
-      const counts = new Map<string, LogCounts>();
-      // What stood there before belongs to no reading.
-      followed.set(key, { sources: [openAtEnd(path, fs, nowMs)], counts, unread: 0, unreadMs: Number.NEGATIVE_INFINITY });
-      return { counts };
+      const first = openNearEnd(path, fs, nowMs);
+      const begun: Followed = { sources: [first], counts: new Map(), unread: 0, unreadMs: 0 };
+      readOn(first, begun, toKey, { fs, nowMs });
+      // What was written before, in another format maybe, is no fault of today.
+      followed.set(key, Object.assign(begun, { unread: 0, unreadMs: Number.NEGATIVE_INFINITY }));
+      return { counts: begun.counts };
     }
     rotated(one, path, fs, nowMs);
     for (const source of one.sources) readOn(source, one, toKey, { fs, nowMs });
@@ -122,15 +124,13 @@ function close({ fd }: Source, fs: Fs): false {
   return false;
 }
 
-function openAtEnd(path: string, fs: Fs, nowMs: number): Source {
+/** With the newest part of what stands there, so that one reading alone shows whether anything is counted. */
+function openNearEnd(path: string, fs: Fs, nowMs: number): Source {
   const source = open(path, fs, nowMs);
-  source.offset = fs.fstatSync(source.fd).size;
-  const last = Buffer.alloc(1);
-  source.isTorn = source.offset > 0 && fs.readSync(source.fd, last, 0, 1, source.offset - 1) === 1 && last[0] !== NEWLINE;
+  source.offset = Math.max(0, fs.fstatSync(source.fd).size - CHUNK);
+  source.isTorn = source.offset > 0;
   return source;
 }
-
-const NEWLINE = 10;
 
 function open(path: string, fs: Fs, nowMs: number): Source {
   const fd = fs.openSync(path, 'r');

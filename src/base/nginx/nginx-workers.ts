@@ -27,9 +27,7 @@ export function workersOf(pidFile: string, answered: readonly number[], fs: Fs):
       `process ${stranger}, which answers the probe, is no worker that can be seen here (a container, or a cache before it?)`,
     );
   const orphans = answered.filter((pid) => !isMaster(parentOf(pid, fs), fs));
-  const all = listOf('/proc', fs)
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
+  const all = processes(fs);
   if (orphans.length > 0) return { ...UNSEEN, unusable: orphaned([...orphans, ...siblingsOf(orphans, all, fs)]) };
   const masters = [...new Set(answered.map((pid) => parentOf(pid, fs) ?? 0))].sort((a, b) => a - b);
   const [master = 0] = masters;
@@ -64,6 +62,15 @@ function orphaned(pids: readonly number[]): Unusable {
     why: `the master process of nginx is gone, and its workers (${all}) go on with the split that they have: a reload reaches no one`,
     cure: `End the workers, then start nginx again; until then the port is taken: kill -QUIT ${all}`,
   };
+}
+
+/** What to do where `nginx -s reload` said that its master is gone; empty if it said another thing. For whoever has nothing but that answer. */
+export function withoutMaster(stderr: string, fs: Fs): string {
+  if (!/kill\(\d+, 1\) failed \(3: No such process\)|invalid PID number/.test(stderr)) return '';
+  const all = processes(fs);
+  const orphans = all.filter((pid) => titleOf(pid, fs).startsWith('nginx: worker') && !isMaster(parentOf(pid, fs), fs));
+  if (orphans.length === 0) return '; nginx does not run: start it';
+  return `; the master process of nginx is gone, and workers go on with the split that they have: end them, then start nginx: kill -QUIT ${orphans.join(' ')}`;
 }
 
 /** Workers of the same dead master that did not happen to answer: a process group is kept when the parent dies. */
@@ -114,9 +121,12 @@ function textOf(path: string, fs: Fs): string | undefined {
   }
 }
 
-function listOf(path: string, fs: Fs): readonly string[] {
+function processes(fs: Fs): readonly number[] {
   try {
-    return fs.readdirSync(path);
+    return fs
+      .readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
   } catch {
     return [];
   }

@@ -3,7 +3,8 @@ import type { Asking } from '../../base/changes/change.ts';
 import { textAt } from '../../base/changes/json-path.ts';
 import type { LogReading } from '../../base/nginx/nginx-log.ts';
 import type { Workers } from '../../base/nginx/nginx-workers.ts';
-import { printing, safeLine } from '../../base/text.ts';
+import { printing, safeLine, shellWord } from '../../base/text.ts';
+import type { Unusable } from '../../base/unusable.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
 import type { Ask, Member, MemberCounters } from '../router.ts';
@@ -154,11 +155,22 @@ async function lookAt({ config, host }: At): Promise<Setup> {
   try {
     const { exitCode, stdout, stderr } = await host.run(config.dump, RUN_MS);
     if (exitCode === 0) return setupOf(config, stdout);
+    if (stderr.includes('test failed')) return { doubts: [], unusable: broken(config, stderr) };
     throw new Error(stderr.trim().slice(0, 200));
   } catch (error) {
     const why = safeLine(error instanceof Error ? error.message : String(error));
     return { doubts: [`the configuration of nginx could not be looked at (${config.dump.join(' ')}): ${why}`] };
   }
+}
+
+/** Neither a shift nor a rollback reloads what nginx does not load. */
+function broken({ test }: NginxConfig, stderr: string): Unusable {
+  const lines = stderr.split('\n');
+  const why = lines.find((line) => line.includes('[emerg]')) ?? lines[0] ?? '';
+  return {
+    why: `nginx does not load its configuration, so that neither a shift nor a rollback is possible: ${safeLine(why.slice(0, 300))}`,
+    cure: `Correct what it names, until this ends well: ${test.map(shellWord).join(' ')}`,
+  };
 }
 
 /** Members in equal parts: open source nginx checks no health, so none is down here. */

@@ -33,7 +33,7 @@ const ends = () => Object.fromEntries([...reading().counts].map(([key, { byClass
 beforeEach(() => {
   path = join(freshFolder(), 'kv.log');
   nowMs = 1_000_000;
-  fs.writeFileSync(path, line({ s: '500' }));
+  fs.writeFileSync(path, '');
   reading();
 });
 
@@ -122,13 +122,14 @@ describe('a log of nginx that is no answer', () => {
     expect(ends()).toEqual({ [BLUE]: { 503: 1 } });
   });
 
-  it('the rest of a line that was under way when reading began is not taken for a line', () => {
-    path = `${path}.torn`;
-    fs.writeFileSync(path, line({}).slice(0, 30));
-    reading();
-    append(line({}).slice(30) + line({ s: '404' }));
-    expect(ends()).toEqual({ [BLUE]: { 404: 1 } });
-    expect(reading().problem).toBeUndefined();
+  it('a first reading counts the newest part of the log, and no fault of its older lines is one of today', () => {
+    path = `${path}.old`;
+    fs.writeFileSync(path, `old format\n${line({ s: '404' }).repeat(20_000)}`);
+    const { counts, problem } = reading();
+    expect(counts.get(BLUE)?.byClass['404']).toBe(Math.floor((1024 * 1024 - 1) / line({ s: '404' }).length));
+    expect(problem).toBeUndefined();
+    append(line({ s: '503' }));
+    expect(ends()[BLUE]).toMatchObject({ 503: 1 });
   });
 
   it.each([

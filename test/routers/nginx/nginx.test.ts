@@ -40,10 +40,12 @@ describe('the splits of nginx', () => {
     await shift(server, percent);
     const reading = await settled(server, percent);
     expect(reading.trouble).toEqual([]);
+    expect(reading.doubts).toBeUndefined();
     expect(reading.places.find(({ place }) => place === 'blue')?.percent).toBeCloseTo(100 - percent, 6);
   });
 
   it.each([
+    [0.005, 'steps of 0.01 %'],
     [0.001, 'steps of 0.01 %'],
     [33.333, 'steps of 0.01 %'],
   ])('nginx cannot set %s %%, and says why', async (percent, why) => {
@@ -150,6 +152,22 @@ describe('set-ups of nginx that kvdeploy does not drive', () => {
       expect.stringContaining('proxy_intercept_errors'),
       expect.stringContaining('upstream green_pool also has 127.0.0.1:9'),
     ]);
+  });
+
+  it('a configuration that does not load is refused, since neither a shift nor a rollback would get through', async () => {
+    const { server, options } = await world();
+    server.write({ ...options, httpLines: ['nonsense on;'] });
+    const { unusable } = await nginx.read(server.config, nodeIo);
+    expect(unusable?.why).toContain('unknown directive "nonsense"');
+    expect(unusable?.cure).toContain('/usr/sbin/nginx -c');
+  });
+
+  it('servers of two places in one upstream block are refused, since nginx would hide the errors of one at the other', async () => {
+    const { server, options } = await world();
+    const [grey = 0] = options.places['grey'] ?? [];
+    server.write({ ...options, places: { ...options.places, blue: [...(options.places.blue ?? []), grey] } });
+    const { unusable } = await nginx.read(server.config, nodeIo);
+    expect(unusable?.why).toContain(`upstream blue_pool has 127.0.0.1:${grey}, a server of grey`);
   });
 
   it('a configuration that may not be looked at is a doubt, not a yes', async () => {

@@ -50,7 +50,9 @@ export function setupChecks(seen: Seen, opened: Opened): readonly DoctorCheck[] 
     unusable === undefined ? answerCheck(seen) : fail('router', unusable.why, unusable.cure),
     ...(reload === undefined ? [] : [fail('reload', reload.message, reload.hint)]),
     ...lostIn(seen.reading).map((lost) => warn('members', lost, 'Start them, or put them into rotation again.')),
-    ...doubts.map((doubt) => warn('set-up', `not verified: ${doubt}`, 'Look at haproxy.cfg: see docs/haproxy.md, Pitfalls.')),
+    ...doubts.map((doubt) =>
+      warn('set-up', `not verified: ${doubt}`, `Look at its configuration: see docs/${seen.target.kind}.md.`),
+    ),
     ...(sticky === undefined
       ? []
       : [ok('clients', `they are bound to a server (${sticky}): gates do not judge the traffic share`)]),
