@@ -36,7 +36,7 @@ function setup(other: Partial<typeof PARTS> = {}) {
 }
 
 describe('a set-up of nginx that falsifies the split', () => {
-  it('the set-up of the page is neither refused nor doubted', () => {
+  it('the set-up of the page alone is neither refused nor doubted', () => {
     expect(setup()).toEqual({ doubts: [] });
   });
 
@@ -85,7 +85,7 @@ describe('a set-up of nginx that falsifies the split', () => {
     ['a cache by place', { location: `${PARTS.location} proxy_cache c; proxy_cache_key $kv_place$uri;` }],
     ['a page for errors', { location: `${PARTS.location} error_page 500 502 /50x.html;` }],
     ['a buffered log that is flushed', { log: `access_log ${LOG} kv buffer=64k flush=1s;` }],
-  ])('%s is fine', (_name, other) => {
+  ])('%s is neither refused nor doubted', (_name, other) => {
     expect(setup(other)).toEqual({ doubts: [] });
   });
 });
@@ -111,7 +111,7 @@ describe('a set-up of nginx that hides a build', () => {
     ['a compressed log', { log: `access_log ${LOG} kv gzip flush=1s;` }, 'written with gzip'],
     ['a log of some requests', { log: `access_log ${LOG} kv if=$loggable;` }, 'written with if=$loggable'],
     ['a log that comes late', { log: `access_log ${LOG} kv buffer=64k;` }, 'without flush=1s'],
-  ])('%s is named', (_name, other, doubt) => {
+  ])('%s is named as a doubt, and not refused', (_name, other, doubt) => {
     expect(setup(other).doubts.join('\n')).toContain(doubt);
     expect(setup(other).unusable).toBeUndefined();
   });
