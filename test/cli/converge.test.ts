@@ -156,6 +156,7 @@ describe('converge', () => {
     blue.setDelayMs(0);
     const status = await result(['status', ...PRODUCTION]);
     expect(status).toMatchObject({ ...ATTENTION, next: [expect.stringContaining(`--to ${BLUE.guid}`), expect.anything()] });
+    expect(status.message.match(/last rollout is stuck/gi)).toHaveLength(1);
     const tried = await result(converge(...SURE));
     expect(tried).toMatchObject({ code: 'UNFINISHED', exitCode: 6, hint: expect.stringContaining(`--to ${BLUE.guid}`) });
   });

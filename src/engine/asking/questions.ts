@@ -114,7 +114,9 @@ function questionTo(identity: IdentityConfig, { member }: MemberAt): Question['a
 function originOf(identity: IdentityConfig, { address }: Ask, unixSocket: string | undefined): string | { readonly why: string } {
   if (unixSocket !== undefined) return `${identity.scheme ?? schemeOf(address) ?? 'http'}://localhost`;
   if (address === null)
-    return { why: 'it has no resolved name, or one that only the router knows; give identity: unixSocket or program' };
+    return {
+      why: 'it has no resolved name, one that only the router knows, or its program lists no members; give identity: unixSocket or program, or list members',
+    };
   if (!URL.canParse(address)) return { why: `${address} is not a URL` };
   const url = new URL(address);
   const scheme = identity.scheme ?? url.protocol.slice(0, -1);

@@ -150,7 +150,7 @@ async function look(spot: Spot, backend: string, io: Io): Promise<Answered | { r
   const { name: socket } = spot;
   try {
     const answer = await ask(spot, readingLine(backend), io);
-    if (isMaster(answer)) throw unreachable(socket, 'it is the master socket, which knows no backend', undefined, masterCure());
+    if (isMaster(answer)) throw unreachable(spot, 'it is the master socket, which knows no backend', undefined, masterCure());
     let location = parseLocation(answer, backend);
     const byNumber = typeof location === 'string' ? statisticsLine(answer) : undefined;
     if (byNumber !== undefined) {
@@ -158,9 +158,8 @@ async function look(spot: Spot, backend: string, io: Io): Promise<Answered | { r
     }
     if (typeof location !== 'string') return { socket, location };
     const level = /^(operator|user)$/m.exec(answer)?.[1];
-    if (level === undefined)
-      throw unreachable(socket, location, undefined, location.endsWith('resolves') ? NAMES_CURE : undefined);
-    throw unreachable(socket, `it has level ${level}, which may not look`, undefined, adminCure(socket));
+    if (level === undefined) throw unreachable(spot, location, undefined, location.endsWith('resolves') ? NAMES_CURE : undefined);
+    throw unreachable(spot, `it has level ${level}, which may not look`, undefined, adminCure(spot.socket));
   } catch (error) {
     if (error instanceof KvdeployError) return { error };
     throw error;
@@ -195,22 +194,22 @@ function marks(settings: HaproxyConfig): readonly string[] {
 }
 
 /** Where the location is. */
-async function ask({ name, socket: address, at }: Spot, line: string, io: Io): Promise<string> {
+async function ask(spot: Spot, line: string, io: Io): Promise<string> {
+  const { socket: address, at } = spot;
   try {
     const there = elsewhereFor(at, io);
     if (there !== undefined) return await there.ask({ do: 'socket', address, line, timeoutMs: TIMEOUT_MS });
     return await io.socket(address, line, TIMEOUT_MS, () => undefined);
   } catch (cause) {
-    throw unreachable(name, cause instanceof Error ? cause.message : String(cause), cause);
+    throw unreachable(spot, cause instanceof Error ? cause.message : String(cause), cause);
   }
 }
 
-function unreachable(socket: string, why: string, cause: unknown, cure?: string): KvdeployError {
+function unreachable({ name, socket, at }: Spot, why: string, cause: unknown, cure?: string): KvdeployError {
+  const check = `Check${at === undefined ? '' : ` on ${name}`} that HAProxy is running, has this backend, and allows this user to connect`;
   return new KvdeployError('UNREACHABLE', {
-    message: `HAProxy at ${socket} cannot be queried: ${why}.`,
-    hint:
-      cure ??
-      `Check that HAProxy is running, has this backend, and allows this user to connect: echo "show info" | socat stdio ${socket}`,
+    message: `HAProxy at ${name} cannot be queried: ${why}.`,
+    hint: cure ?? `${check}: echo "show info" | socat stdio ${socket}`,
     cause,
   });
 }

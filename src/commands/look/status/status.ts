@@ -33,7 +33,9 @@ export async function status(options: { readonly watch?: boolean }, deps: Deps):
   const { attention, next } = document;
   const hint = next[0] ?? `Look closer: kvdeploy doctor ${opened.flags}`;
   const rest = attention.filter((text) => text !== document.drift);
-  return { code: 'NEEDS_ATTENTION', message: `${messageOf(document)} ${sentences(rest)}`.trim(), hint, next };
+  // What is unsettled says itself how the last rollout ended.
+  const isSaid = rest.some((text) => text.startsWith('the last rollout is'));
+  return { code: 'NEEDS_ATTENTION', message: `${isSaid ? '' : messageOf(document)} ${sentences(rest)}`.trim(), hint, next };
 }
 
 /** One look at everything: the ledger as it is now, the router as it answers now. */
