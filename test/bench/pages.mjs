@@ -6,7 +6,7 @@ import { ROOT, rounded } from './measure.mjs';
 const MADE_BY = '<!-- Generated from the results of the runs; do not edit. -->';
 
 /** Benchmarks in the order of the page. */
-const BENCHMARKS = ['start-up', 'break-glass', 'ledger', 'validate', 'engine', 'polls', 'pods', 'identity', 'members'];
+const BENCHMARKS = ['start-up', 'break-glass', 'ledger', 'validate', 'engine', 'polls', 'pods', 'identity', 'members', 'reload'];
 
 /** Every JSON document in a folder below .cache, by file name. */
 function read(folder) {

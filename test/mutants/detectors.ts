@@ -52,6 +52,7 @@ import { counters, sockets } from './detect-haproxy.ts';
 import { unseenLatency } from './detect-latency.ts';
 import { digests, sights } from './detect-ledgers.ts';
 import { members } from './detect-members.ts';
+import { nginxWords } from './detect-nginx.ts';
 import { owners } from './detect-owners.ts';
 import { queries } from './detect-prometheus.ts';
 import { rescues } from './detect-rescues.ts';
@@ -388,6 +389,7 @@ const DETECTORS = {
   'lying disk': lyingDisk,
   'second state': secondState,
   members,
+  'nginx words': nginxWords,
   owners,
   reserves,
   holds,

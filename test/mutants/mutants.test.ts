@@ -29,6 +29,7 @@ const QUICK = [
   "a group's pointer is obeyed without the machine file",
   'a commit proves an environment',
   'two of one build and one of another are adopted',
+  'a generation of nginx is believed without its hash',
 ];
 const PROGRAMS = [
   'sockets',
@@ -57,6 +58,7 @@ const PROGRAMS = [
   'lying disk',
   'second state',
   'owners',
+  'nginx words',
   'reserves',
   'holds',
   'odd files',

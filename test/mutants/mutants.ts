@@ -4,6 +4,7 @@ import { OF_THE_CHURN } from './of-the-churn.ts';
 import { OF_THE_FILES } from './of-the-files.ts';
 import { OF_THE_LATENCY } from './of-the-latency.ts';
 import { OF_THE_MEMBERS } from './of-the-members.ts';
+import { OF_NGINX } from './of-the-nginx.ts';
 import { OF_THE_OWNERS } from './of-the-owners.ts';
 import { OF_THE_QUERIES } from './of-the-queries.ts';
 import { OF_THE_RESCUE } from './of-the-rescue.ts';
@@ -28,4 +29,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...OF_THE_OWNERS,
   ...OF_THE_RESCUE,
   ...OF_THE_FILES,
+  ...OF_NGINX,
 ];
