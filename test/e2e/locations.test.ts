@@ -136,6 +136,9 @@ describe.concurrent('two locations', () => {
         const converged = await site.run(`converge ${PRODUCTION}`);
         expect(converged.exitCode, converged.stderr).toBe(0);
         expect(await both(site)).toEqual([{ green: 100 }, { green: 100 }]);
+        // As docs/haproxy.md says: places at 0 % wait in maintenance, and the next rollout makes them ready.
+        expect(await site.states()).toEqual({ blue: 'maint', green: 'ready', amber: 'maint' });
+        expect((await site.run('places --env production --idle')).stdout).toBe('amber\n');
         expect((await site.run(`rollback --to ${blue.guid} ${PRODUCTION}`)).exitCode).toBe(0);
       }),
   );
