@@ -70,6 +70,8 @@ interface Opening {
   /** bin/kvdeploy.js. */
   readonly program: string;
   readonly router?: Installed | undefined;
+  /** Any other router, in place of one that is installed. */
+  readonly edge?: (site: Site) => Edge;
 }
 
 /** Opens it with all traffic on the first listed build. On any failure what was started is stopped again. */
@@ -84,7 +86,9 @@ export async function openWorld(scenario: Scenario, opening: Opening): Promise<W
   }
 }
 
-async function furnish(scenario: Scenario, { program, router }: Opening, folder: string, closing: Closing): Promise<World> {
+async function furnish(scenario: Scenario, opening: Opening, folder: string, closing: Closing): Promise<World> {
+  const { program, router } = opening;
+  const isOwn = router === undefined && opening.edge === undefined;
   const [checkout, empty, home, ofRouter] = ['checkout', 'empty', 'home', 'router'].map((name) => join(folder, name)) as Folders;
   for (const each of [checkout, empty, home, ofRouter]) makeFolders(each, nodeFs);
   const backends = new Map<string, Backend>();
@@ -100,14 +104,15 @@ async function furnish(scenario: Scenario, { program, router }: Opening, folder:
     closing.steps.push(() => backend.close());
     backends.set(member.place, backend);
   }
-  const user = router !== undefined && process.geteuid?.() === 0 ? someoneElse() : undefined;
+  const user = !isOwn && process.geteuid?.() === 0 ? someoneElse() : undefined;
   const place = {
     program: user === undefined ? program : copyProgram(program, join(folder, 'kvdeploy')),
     ...{ cwd: checkout, home, stateDir: join(home, '.local/state/kvdeploy'), user },
   };
   const [listen, routes] = [await freeAddress(), join(folder, 'routes.json')];
   const addresses = Object.fromEntries([...backends].map(([name, { address }]) => [name, address]));
-  const edge = edgeOf({ folder: ofRouter, listen, addresses, place }, routes, router);
+  const site = { folder: ofRouter, listen, addresses, place };
+  const edge = opening.edge?.(site) ?? edgeOf(site, routes, router);
   const ground = {
     ...{ scenario, folder, checkout, empty, backends, metrics, live, settings, closing, place, routes, edge },
     told: router === undefined ? [] : toldOf(router, edge, user),
@@ -121,7 +126,7 @@ async function furnish(scenario: Scenario, { program, router }: Opening, folder:
     mustRunAs(user, checkout);
   }
   await startRouter(ground);
-  const visitors = startVisitors(`http://${listen}`, router === undefined);
+  const visitors = startVisitors(edge.url, isOwn);
   closing.steps.push(() => visitors.stop());
   return { ...ground, visitors };
 }

@@ -6,7 +6,19 @@ import { ROOT, rounded } from './measure.mjs';
 const MADE_BY = '<!-- Generated from the results of the runs; do not edit. -->';
 
 /** Benchmarks in the order of the page. */
-const BENCHMARKS = ['start-up', 'break-glass', 'ledger', 'validate', 'engine', 'polls', 'pods', 'identity', 'members', 'reload'];
+const BENCHMARKS = [
+  'start-up',
+  'break-glass',
+  'ledger',
+  'validate',
+  'engine',
+  'polls',
+  'pods',
+  'identity',
+  'members',
+  'reload',
+  'failover',
+];
 
 /** Every JSON document in a folder below .cache, by file name. */
 function read(folder) {

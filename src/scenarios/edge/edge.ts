@@ -11,9 +11,11 @@ export interface Installed {
 
 export interface Edge {
   /** The source of gates that counts what it serves. */
-  readonly kind: 'local' | Installed['kind'];
+  readonly kind: 'local' | 'command' | Installed['kind'];
   /** The lines of the config below `router:`. */
   readonly settings: readonly string[];
+  /** `http://127.0.0.1:PORT`. */
+  readonly url: string;
   /** Which router it is; nothing of the one that kvdeploy brings. */
   readonly told: readonly string[];
   /** Starts it in the foreground, as a process or a group of processes. */

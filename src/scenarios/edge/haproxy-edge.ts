@@ -14,6 +14,7 @@ export function haproxyEdge({ folder, listen, addresses }: Site, { file }: Insta
   const rows = async () => (await command(socket, `show stat`)).split('\n').flatMap(rowOf);
   return {
     kind: 'haproxy',
+    url: `http://${listen}`,
     settings: settingLines({ kind: 'haproxy', sockets: [socket], backend: BACKEND, serverStateFile: stateFile }),
     told: [],
     argv: [file, '-db', '-f', cfg],

@@ -1,8 +1,20 @@
 /** Finds a router that is installed here, and someone without rights to run it as. Must start no service and change nothing of the machine. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, chownSync, constants, cpSync, lchownSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import nodeFs, {
+  accessSync,
+  chownSync,
+  constants,
+  cpSync,
+  lchownSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolders } from '../../base/durable/durable-file.ts';
 import { KvdeployError } from '../../core/errors.ts';
+import { SCOPE_NAME } from '../files.ts';
 import type { Installed } from './edge.ts';
 
 /** Where packages put them; Debian leaves these out of the PATH of everyone but root. */
@@ -43,6 +55,13 @@ function isProgram(file: string): boolean {
  */
 export function someoneElse(): number {
   return 61_184 + (process.pid % 4000);
+}
+
+/** Writes the machine file of a user other than root, without which kvdeploy runs no program of a router. */
+export function allowPrograms(home: string, programs: readonly (readonly string[])[]): void {
+  const file = join(home, '.config/kvdeploy/machine.json');
+  makeFolders(dirname(file), nodeFs);
+  writeFileSync(file, `${JSON.stringify({ targets: { [SCOPE_NAME]: { programs } } }, null, 2)}\n`, { mode: 0o600 });
 }
 
 /** Gives a folder and everything in it to this user. */

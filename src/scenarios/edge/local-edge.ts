@@ -13,6 +13,7 @@ export function localEdge({ listen, addresses, place }: Site, routes: string): E
   const [first = ''] = Object.keys(addresses);
   return {
     kind: 'local',
+    url: `http://${listen}`,
     settings: [
       'kind: local',
       `listen: ${listen}`,

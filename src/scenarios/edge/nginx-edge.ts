@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { makeFolders } from '../../base/durable/durable-file.ts';
 import { nginxConfig } from '../../routers/nginx/nginx-config.ts';
 import { includeText } from '../../routers/nginx/nginx-include.ts';
-import { SCOPE_NAME } from '../files.ts';
 import { type Edge, type Installed, type Site, settingLines } from './edge.ts';
+import { allowPrograms } from './installed.ts';
 
 /** Writes its files into its folder, and the machine file, without which kvdeploy runs none of its programs. */
 export function nginxEdge({ folder, listen, addresses, place }: Site, { file }: Installed): Edge {
@@ -33,12 +33,10 @@ export function nginxEdge({ folder, listen, addresses, place }: Site, { file }: 
     conf,
     nginxConf({ pid, errorLog, include, log, listen, upstreams: Object.values(places), http: temporary(folder) }),
   );
-  const machine = join(place.home, '.config/kvdeploy/machine.json');
-  makeFolders(dirname(machine), nodeFs);
-  const allowed = { targets: { [SCOPE_NAME]: { programs: [test, reload, dump] } } };
-  writeFileSync(machine, `${JSON.stringify(allowed, null, 2)}\n`, { mode: 0o600 });
+  allowPrograms(place.home, [test, reload, dump]);
   return {
     kind: 'nginx',
+    url: `http://${listen}`,
     settings: settingLines({ kind: 'nginx', ...settings }),
     told: ['The machine file in the home folder of the demo lists what kvdeploy may run: nginx -t, -s reload, -T.'],
     argv: run('-g', 'daemon off;'),
