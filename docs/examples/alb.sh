@@ -97,9 +97,9 @@ members() {
 answer='
 ($now.weights | add) as $sum | $now.forward.TargetGroupStickinessConfig as $sticky
 | {formatVersion: 1, smallestPercent: 0.1, percent: ($has.places | map_values(100 * $now.weights[.] / $sum)), $members}
-+ if $sticky.Enabled != true then {} else {sticky: "cookie AWSALBTG", trouble: [
-    "stickiness of the target groups is on: clients with the cookie AWSALBTG stay \($sticky.DurationSeconds) s where they are, "
-    + "at weight 0 too, and no rollback moves them; turn it off"]} end'
++ if $sticky.Enabled != true then {} else (
+  "stickiness of the target groups is on: clients with the cookie AWSALBTG stay \($sticky.DurationSeconds) s where they are, at weight 0 too, "
+  + "and no rollback moves them; turn it off" | {sticky: "cookie AWSALBTG", unusable: ., trouble: [.]}) end'
 
 # Weights are 0 to 999 and the parts of 1000 that the percentages are; 1000 of 1000 is 999 against 0.
 split='

@@ -64,6 +64,11 @@ export const readSchema = z.strictObject({
   sticky: lineSchema
     .exactOptional()
     .describe('What keeps clients at a place whatever the percentages say, such as `cookie AWSALBTG`'),
+  unusable: lineSchema
+    .exactOptional()
+    .describe(
+      'Why nothing may be released by the target as it is set up: adoptions and promotions are refused, rollbacks are not',
+    ),
   trouble: z.array(lineSchema).max(20).default([]).describe('Why traffic may differ from the percentages'),
 });
 

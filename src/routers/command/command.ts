@@ -97,6 +97,7 @@ async function read(settings: CommandConfig, io: Io): Promise<Reading> {
     ),
   }));
   const sticky = answered.map(({ answer }) => answer.sticky).find((one) => one !== undefined);
+  const unusable = answered.map(({ answer }) => answer.unusable).find((one) => one !== undefined);
   return {
     locations,
     places: placesOf(locations),
@@ -105,6 +106,7 @@ async function read(settings: CommandConfig, io: Io): Promise<Reading> {
     trouble: [...troubleOf(answered, names), ...unseen.map(({ why }) => why)],
     smallestPercent: Math.max(...answered.map(({ answer }) => answer.smallestPercent)),
     ...(sticky === undefined ? {} : { sticky: safeLine(sticky) }),
+    ...(unusable === undefined ? {} : { unusable: { why: safeLine(unusable), cure: 'Set it up as the program needs it.' } }),
     ...(unseen.length === 0 ? {} : { unseen }),
   };
 }

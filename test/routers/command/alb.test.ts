@@ -1,4 +1,5 @@
 /** docs/examples/alb.sh, with the real aws CLI before moto: the whole router contract, and what it does with a rule that is not as expected. */
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { nodeIo } from '../../../src/io.ts';
 import { command } from '../../../src/routers/command/command.ts';
@@ -55,6 +56,21 @@ const COGNITO = {
     ...{ UserPoolArn: 'arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu_1', UserPoolClientId: 'kv', UserPoolDomain: 'kv' },
   },
 };
+
+async function startInstance() {
+  const image = await moto.ask('ec2', 'DescribeImages', {});
+  const started = await moto.ask('ec2', 'RunInstances', {
+    ImageId: /<imageId>([^<]*)</.exec(image)?.[1] ?? '',
+    ...{ MinCount: '1', MaxCount: '1', InstanceType: 't3.micro' },
+  });
+  const said = (tag: string) => new RegExp(`<${tag}>([^<]*)<`).exec(started)?.[1] ?? '';
+  return { id: said('instanceId'), address: said('privateIpAddress') };
+}
+
+function register(alb: Alb, place: string, id: string) {
+  const target = { 'Targets.member.1.Id': id, 'Targets.member.1.Port': '8080' };
+  return moto.ask('elasticloadbalancing', 'RegisterTargets', { TargetGroupArn: alb.groups[place] ?? '', ...target });
+}
 
 const withoutWeights = (xml: string) =>
   xml
@@ -198,6 +214,7 @@ describe('the ALB example says what an ALB does', () => {
     const alb = await open({ stickiness: { Enabled: true, DurationSeconds: 3600 } });
     const reading = await command.read(configOf(alb, ['blue', 'green']), nodeIo);
     expect(reading.sticky).toBe('cookie AWSALBTG');
+    expect(reading.unusable?.why).toContain('stickiness of the target groups is on');
     expect(reading.trouble).toEqual([expect.stringMatching(/stay 3600 s .*at weight 0 too, and no rollback moves them/)]);
   });
 
@@ -224,17 +241,9 @@ describe('the ALB example says what an ALB does', () => {
   });
 
   it('a target group without a target is not up, and instances have their private addresses', async () => {
-    const image = await moto.ask('ec2', 'DescribeImages', {});
-    const started = await moto.ask('ec2', 'RunInstances', {
-      ImageId: /<imageId>([^<]*)</.exec(image)?.[1] ?? '',
-      ...{ MinCount: '1', MaxCount: '1', InstanceType: 't3.micro' },
-    });
-    const [, id = ''] = /<instanceId>([^<]*)</.exec(started) ?? [];
-    const [, address = ''] = /<privateIpAddress>([^<]*)</.exec(started) ?? [];
+    const { id, address } = await startInstance();
     const alb = await open({ places: { blue: [], green: [] } });
-    await moto.ask('elasticloadbalancing', 'RegisterTargets', {
-      ...{ TargetGroupArn: alb.groups['green'] ?? '', 'Targets.member.1.Id': id, 'Targets.member.1.Port': '8080' },
-    });
+    await register(alb, 'green', id);
     expect(await read(alb)).toMatchObject({
       members: {
         blue: [{ name: 'no-target', up: false }],
@@ -329,6 +338,21 @@ describe('the ALB example and its calls', () => {
     await set(alb, 50);
     await set(alb, 50);
     expect(moto.calls()).toEqual(['DescribeRules', 'ModifyRule', 'DescribeRules', 'ModifyRule']);
+  });
+
+  it('the policy of docs/alb.md allows what it calls, and nothing else', async () => {
+    moto.calls();
+    for (const byListener of [false, true]) {
+      const alb = await open({ byListener, places: { blue: [], green: [] } });
+      if (byListener) await register(alb, 'green', (await startInstance()).id);
+      await set(alb, 50);
+      await read(alb);
+      await alb.run('identify', askedText('web'));
+    }
+    const page = readFileSync('docs/alb.md', 'utf8');
+    const policy = [...page.matchAll(/"(?:elasticloadbalancing|ec2):(\w+)"/g)].map(([, action = '']) => action);
+    // Everyone may ask who they are.
+    expect([...new Set(moto.calls())].sort()).toEqual([...policy, 'GetCallerIdentity'].sort());
   });
 
   it('the real aws CLI, started anew, reads, sets and identifies as well', async () => {

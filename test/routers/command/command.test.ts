@@ -86,6 +86,14 @@ describe('the reading of the command router', () => {
     expect(places.find(({ place }) => place === 'green')).toMatchObject({ percent: 20, realPercent: 20 });
   });
 
+  it('what a program calls unusable refuses a release, by the reason on one line', async () => {
+    const { unusable } = await command.read(
+      programThat(split({ blue: 100, green: 0 }, { unusable: 'the split\nsleeps' })),
+      nodeIo,
+    );
+    expect(unusable?.why).toBe('the split\\nsleeps');
+  });
+
   it('a place that only the target knows is read, and gets 0 in every change', async () => {
     const config = programThat(split({ blue: 50, green: 0, grey: 50 }));
     expect((await command.read(config, nodeIo)).places.map(({ place, percent }) => `${place}=${percent}`)).toEqual([
