@@ -21,6 +21,8 @@ export interface RouterUnderTest<Config> {
   readonly members: readonly [KnownMember, KnownMember];
   /** A further member of the target that no split in this contract names; at 0 % at the start. */
   readonly stranger: string;
+  /** The smallest share that it can set, percent; left out: 0.01. */
+  readonly finest?: number;
   /** False where the router counts no requests, so that it never says `served`. */
   readonly counts?: false;
   /** False where the router does not know at which address a build answers. */
@@ -73,13 +75,13 @@ function purity<Config>(subject: () => RouterUnderTest<Config>): void {
     }
   });
 
-  it('a router names at least one target, always the same, and puts no credential into its changes', () => {
+  it('a router names at least one target, always the same, and puts no credential into its changes, checks and questions', () => {
     const { router, config } = subject();
     expect(router.targets(config).length).toBeGreaterThan(0);
     expect(router.targets(config)).toEqual(router.targets(config));
-    expect(JSON.stringify(changesOf(router, config, splitAt(subject(), 25), AT_ONCE))).not.toMatch(
-      /authorization|password|cookie"/i,
-    );
+    const split = splitAt(subject(), 25);
+    const kept = [changesOf(router, config, split, AT_ONCE), checksOf(router, config, split), router.questions(config)];
+    expect(JSON.stringify(kept)).not.toMatch(/authorization|password|cookie"/i);
   });
 
   it('a router can be asked for its changes only with a whole percentage or one it calls possible', async () => {
@@ -110,6 +112,45 @@ function shifting<Config>(subject: () => RouterUnderTest<Config>): void {
     const once = await read(subject());
     await shift(subject(), split);
     expect((await read(subject())).places.map(settings)).toEqual(once.places.map(settings));
+  });
+
+  it('a router sets every share that it calls possible and reads it back, and refuses every other in words', async () => {
+    const { router, config, io, members, finest = 0.01 } = subject();
+    const places = members.map(({ place }) => place);
+    const between = { stable: places[0] ?? '', candidate: places[1] ?? '' };
+    const refused: number[] = [];
+    for (const percent of [0.01, 0.1, finest, 1, 33.3, 50, 100, 0]) {
+      const why = router.impossible(config, await read(subject()), percent, between);
+      if (why === undefined) await shift(subject(), splitAt(subject(), percent));
+      else expect([why, refused.push(percent)]).toEqual([expect.stringContaining(`${percent} %`), refused.length]);
+    }
+    expect(refused.filter((percent) => percent >= finest)).toEqual([]);
+  });
+
+  it('a router that was left between its changes is brought to the split by all of them, and back', async () => {
+    const { router, config, io } = subject();
+    const forward = changesOf(router, config, splitAt(subject(), 50), AT_ONCE);
+    for (let made = 1; made < forward.length; made += 1) {
+      for (const percent of [50, 0]) {
+        for (const change of forward.slice(0, made)) await make(change, io, () => undefined);
+        await shift(subject(), splitAt(subject(), percent));
+      }
+    }
+    await shift(subject(), splitAt(subject(), 50));
+    expect(await allHold(subject(), splitAt(subject(), 50))).toBe(true);
+  });
+
+  it('a router whose answers are lost fails its changes, and the same changes again leave the split that was asked', async () => {
+    const { router, config, io } = subject();
+    const lossy = losing(io);
+    for (const change of changesOf(router, config, splitAt(subject(), 50), AT_ONCE)) {
+      const made = make(change, lossy, () => undefined);
+      // A file that is written here has no answer that could be lost.
+      if (change.kind === 'write-file' && io.elsewhere === undefined) await made;
+      else await expect(made).rejects.toThrow('the answer was lost');
+    }
+    await shift(subject(), splitAt(subject(), 50));
+    expect(await allHold(subject(), splitAt(subject(), 50))).toBe(true);
   });
 
   it('a router leaves everything as it is when the change is not allowed', async () => {
@@ -199,6 +240,29 @@ function faults<Config>(subject: () => RouterUnderTest<Config>): void {
     expect(await allHold(subject(), splitAt(subject(), 25))).toBe(false);
     expect(performance.now() - startedAt).toBeLessThan(7000);
   });
+}
+
+/** The same outside, in which everything is done and no answer arrives. */
+function losing(io: Io): Io {
+  const lost = async (done: Promise<unknown>): Promise<never> => {
+    await done;
+    throw new Error('the answer was lost');
+  };
+  const { elsewhere } = io;
+  return {
+    ...io,
+    run: (...asked) => lost(io.run(...asked)),
+    http: (...asked) => lost(io.http(...asked)),
+    socket: (...asked) => lost(io.socket(...asked)),
+    ...(elsewhere === undefined
+      ? {}
+      : {
+          elsewhere: (at) => {
+            const there = elsewhere(at);
+            return there && { ask: (...asked) => lost(there.ask(...asked)) };
+          },
+        }),
+  };
 }
 
 /** `percent` to the second member, the rest to the first. */

@@ -70,7 +70,7 @@ export function parseMachine(content: string): Machine {
 }
 
 /** The first key that an object of this JSON text has twice: JSON.parse takes the last one without a word. */
-function repeatedKey(json: string): { readonly key: string; readonly line: number } | undefined {
+export function repeatedKey(json: string): { readonly key: string; readonly line: number } | undefined {
   const open: Set<string>[] = [];
   for (const found of json.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|[{}[\]]/g)) {
     const [token, quoted, colon] = found;

@@ -3,6 +3,7 @@
  * Versions: a program gets `formatVersion`, and refuses one that it does not know.
  */
 import * as z from 'zod';
+import { repeatedKey } from '../../base/owners/machine-format.ts';
 import { placeNameSchema } from '../places-config.ts';
 
 const FORMAT = z.literal(1);
@@ -108,6 +109,8 @@ export function parsePrinted<T>(schema: z.ZodType<T>, text: string): { readonly 
   }
   // A record is read without a key of this name, so a place would be silently left out.
   if (isUnsafe) return { problem: 'it uses the name __proto__' };
+  const twice = repeatedKey(text);
+  if (twice !== undefined) return { problem: `it says ${JSON.stringify(twice.key)} twice` };
   const parsed = schema.safeParse(json);
   if (parsed.success) return { answer: parsed.data };
   const [issue] = parsed.error.issues;

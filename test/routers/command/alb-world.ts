@@ -186,6 +186,7 @@ export async function startAlbWorld(moto: Moto): Promise<RouterUnderTest<Command
     config: configOf(alb, ['blue', 'green', 'grey']),
     io: nodeIo,
     environment: 'production',
+    finest: 0.1,
     counts: false,
     members: [
       { place: 'blue', guid: guid('blue') },

@@ -39,6 +39,9 @@ describe('what a program of the command router prints', () => {
     ['an unknown key', split({ blue: 100, green: 0 }, { servers: [] }), 'servers'],
     ['members of no place', split({ blue: 100, green: 0 }, { members: { grey: [] } }), 'it names members of grey'],
     ['a prototype', `printf '%s' '{"formatVersion":1,"percent":{"__proto__":5,"blue":100,"green":0}}'`, '__proto__'],
+    ['a share said twice', `printf '%s' '{"formatVersion":1,"percent":{"blue":0,"green":0,"blue":100}}'`, 'it says "blue" twice'],
+    ['NaN for a share', `printf '%s' '{"formatVersion":1,"percent":{"blue":NaN,"green":0}}'`, 'one JSON document'],
+    ['infinity for a share', `printf '%s' '{"formatVersion":1,"percent":{"blue":1e999,"green":0}}'`, 'at percent.blue'],
     ['more than 1 MiB', 'yes | head -c 2000000', 'more than 1048576 bytes'],
   ])('%s is never a split', async (_name, prints, why) => {
     await expect(command.read(programThat(prints), nodeIo)).rejects.toMatchObject({

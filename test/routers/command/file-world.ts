@@ -49,6 +49,7 @@ export async function startFileWorld(): Promise<
     }) as CommandConfig,
     io: nodeIo,
     environment: 'production',
+    finest: 0.1,
     counts: false,
     addressed: false,
     members: [

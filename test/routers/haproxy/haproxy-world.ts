@@ -36,6 +36,7 @@ export async function startHaproxySubject(): Promise<RouterUnderTest<HaproxyConf
       { place: 'green', guid: GREEN },
     ],
     stranger: 'old',
+    finest: 0.5,
     traffic: async (count) => new Map(Object.entries((await load(proxy.url, { count })).byBuild)),
     moveByHand: async (percents) => {
       for (const [place, percent] of Object.entries(percents)) {
