@@ -61,7 +61,7 @@ async function lookAtCounters(wanted: NonNullable<Expected['reached']>, before: 
       const { place, version } = memberOf(world, name);
       const count = (now.served[place] ?? 0) - (before.served[place] ?? 0);
       const isRight = share === 'some' ? count > 0 : count === 0;
-      const failed = share === 'some' ? `; visitors saw ${now.failed - before.failed} failures` : '';
+      const failed = share === 'some' ? `; failed for visitors: ${now.failed - before.failed}` : '';
       return {
         seen: [`router: ${count} requests sent to ${place}, the place of ${version}${failed}`],
         differences: isRight ? [] : [`expected ${share} to be sent to ${place}`],
