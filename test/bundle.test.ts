@@ -85,16 +85,16 @@ describe('the bundle stays small', () => {
     expect(bytesOf(validate)).toBeLessThanOrEqual(485_000);
   });
 
-  test('all of dist is at most 1448 kB', () => {
+  test('all of dist is at most 1455 kB', () => {
     const sizes = readdirSync(join(ROOT, 'dist')).map((name) => statSync(join(ROOT, 'dist', name)).size);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_448_000);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_455_000);
   });
 
-  test('break-glass is one file of at most 109 kB that imports only what Node brings', () => {
+  test('break-glass is one file of at most 114 kB that imports only what Node brings', () => {
     const outputs = Object.entries(meta.breakGlass.outputs);
     expect(outputs.map(([path]) => path)).toEqual(['dist/break-glass.mjs']);
     const [, output] = outputs[0] as [string, Output];
-    expect(output.bytes).toBeLessThanOrEqual(109_000);
+    expect(output.bytes).toBeLessThanOrEqual(114_000);
     // Some parts of Node are loaded only where they are needed.
     const kinds = ['import-statement', 'dynamic-import'];
     expect(output.imports.filter(({ path, kind }) => !path.startsWith('node:') || !kinds.includes(kind))).toEqual([]);
@@ -103,13 +103,13 @@ describe('the bundle stays small', () => {
 });
 
 describe('the package', () => {
-  test('the package holds bin, dist, schemas and the papers, and nothing else, in at most 528 kB', () => {
+  test('the package holds bin, dist, schemas and the papers, and nothing else, in at most 531 kB', () => {
     const { files, size } = pack();
     const tops = new Set(files.map(({ path }) => path.split('/')[0]));
     expect(tops).toEqual(new Set(['LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'schemas']));
     expect(files.map(({ path }) => path)).toContain('dist/THIRD-PARTY-NOTICES');
     expect(files.map(({ path }) => path)).toContain('dist/break-glass.mjs');
-    expect(size).toBeLessThanOrEqual(528_000);
+    expect(size).toBeLessThanOrEqual(531_000);
   });
 
   test('the package has no runtime dependency and no install script', () => {

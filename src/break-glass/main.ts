@@ -15,6 +15,7 @@ import { actorOf, claimsOf } from '../base/owners/actor.ts';
 import { readMachine } from '../base/owners/machine-file.ts';
 import { strangerHint } from '../base/owners/owner-rule.ts';
 import { readHold } from '../base/pointer/hold.ts';
+import { pointerDir } from '../base/pointer/pointer.ts';
 import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
 import { chooseBuild } from './choose.ts';
@@ -56,9 +57,9 @@ export function realSurroundings(): Surroundings {
  */
 export async function breakGlass(argv: readonly string[], surroundings: Surroundings = realSurroundings()): Promise<number> {
   const { stdout, stderr } = surroundings;
-  if (argv[0] === 'at') return serveAt({ ...surroundings, holdDirs: holdDirsIn(surroundings) });
   // A closed pipe must not end break-glass halfway.
   for (const stream of [stdout, stderr]) stream.on('error', () => {});
+  if (argv[0] === 'at') return at(argv.slice(1), surroundings);
   const voice = new Voice(surroundings, {
     json: argv.includes('--json'),
     quiet: argv.includes('--quiet') || argv.includes('-q'),
@@ -198,12 +199,16 @@ function holdsPointers(dir: string, { fs }: Outside): boolean {
   }
 }
 
-/** Every known folder that may have a hold of a scope. */
-function holdDirsIn({ outside, roots }: Surroundings): (scope: Source['scope']) => readonly string[] {
-  return (scope) =>
-    findPlaces(knownPlaces(outside.fs, roots), undefined, outside.fs)
-      .filter((place) => canonical(place.scope) === canonical(scope))
-      .map(({ dir }) => dir);
+/** The forced command of a key: for every scope that the machine file lists, or for the one that it names. */
+function at([only, ...more]: readonly string[], surroundings: Surroundings): Promise<number> | number {
+  const { outside, roots, stderr } = surroundings;
+  if (more.length > 0 || (only !== undefined && !/^[^/]+(?:\/[^/]+){2}$/.test(only))) {
+    stderr.write('break-glass.mjs at takes nothing but the scope that its key is for: at tenant/environment/service\n');
+    return 2;
+  }
+  // Wherever a hold of the scope could lie: a folder that cannot be looked into counts as held.
+  const holdDirs = (scope: Source['scope']) => knownPlaces(outside.fs, roots).map((root) => pointerDir(root, scope));
+  return serveAt({ ...surroundings, only, holdDirs });
 }
 
 function foreignBuilds(places: readonly Place[], source: Source): Map<string, string> {

@@ -1,8 +1,8 @@
 /** The hosts of a target, the same for every router that can have some elsewhere. No I/O. */
 import * as z from 'zod';
-import { SSH_WAY, type SshWay } from '../base/at/at-way.ts';
+import { SSH_FILE, SSH_WAY, type SshWay } from '../base/at/at-way.ts';
 
-const fileSchema = z.string().regex(/^\/[^\0\r\n\s"%]+$/, 'an absolute path without spaces, quotes or %');
+const fileSchema = z.string().regex(SSH_FILE, 'an absolute path without spaces, quotes, %, $ or \\');
 
 const sshSchema = z.strictObject({
   ssh: z

@@ -49,6 +49,7 @@ import { condition } from './detect-condition.ts';
 import { loneShare, unseenShare } from './detect-fairness.ts';
 import { lines, listings, oddFiles } from './detect-files.ts';
 import { counters, sockets } from './detect-haproxy.ts';
+import { hosts } from './detect-hosts.ts';
 import { unseenLatency } from './detect-latency.ts';
 import { digests, sights } from './detect-ledgers.ts';
 import { members } from './detect-members.ts';
@@ -391,6 +392,7 @@ const DETECTORS = {
   members,
   'nginx words': nginxWords,
   owners,
+  hosts,
   reserves,
   holds,
   'odd files': oddFiles,

@@ -59,6 +59,7 @@ const PROGRAMS = [
   'second state',
   'owners',
   'nginx words',
+  'hosts',
   'reserves',
   'holds',
   'odd files',

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 import { OF_THE_CHURN } from './of-the-churn.ts';
 import { OF_THE_FILES } from './of-the-files.ts';
+import { OF_THE_HOSTS } from './of-the-hosts.ts';
 import { OF_THE_LATENCY } from './of-the-latency.ts';
 import { OF_THE_MEMBERS } from './of-the-members.ts';
 import { OF_NGINX } from './of-the-nginx.ts';
@@ -30,4 +31,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...OF_THE_RESCUE,
   ...OF_THE_FILES,
   ...OF_NGINX,
+  ...OF_THE_HOSTS,
 ];

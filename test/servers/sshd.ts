@@ -1,6 +1,6 @@
 /** A real sshd on loopback for one key, whose only command is break-glass.mjs at, on a host with an /etc of its own. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SshWay } from '../../src/base/at/at-way.ts';
 import { etcWith, onMachine } from '../crash/machine.ts';
@@ -9,6 +9,9 @@ import { freePort, type Program, startProgram, tempFolder, until } from './progr
 export interface OtherHost {
   readonly way: SshWay;
   readonly folder: string;
+  readonly machineFile: string;
+  /** The processes that make changes and look there, one for each connection. */
+  programs(): readonly number[];
   /** Its machine file from now on. */
   allow(machine: object): void;
   /** As a cut cable: sshd and all its connections stand still. */
@@ -18,6 +21,15 @@ export interface OtherHost {
   stop(): Promise<void>;
   start(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Its command line; nothing where it has ended. */
+function wordsOf(pid: string): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
 }
 
 const PROGRAM = join(import.meta.dirname, '../../dist/break-glass.mjs');
@@ -69,6 +81,11 @@ export async function startOtherHost(machine: object = {}): Promise<OtherHost> {
   return {
     way: { ssh: 'root@127.0.0.1', port, key: at('user'), knownHosts: at('known') },
     folder,
+    machineFile: join(etc, 'kvdeploy/machine.json'),
+    programs: () =>
+      readdirSync('/proc')
+        .filter((pid) => /^\d+$/.test(pid) && wordsOf(pid).slice(0, 2).includes(at('break-glass.mjs')))
+        .map(Number),
     allow: (wanted) => writeFileSync(join(etc, 'kvdeploy/machine.json'), `${JSON.stringify(wanted)}\n`),
     freeze: async () => {
       await sshd.signal('SIGSTOP');

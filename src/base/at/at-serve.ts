@@ -1,49 +1,56 @@
 /**
- * `break-glass.mjs at`: the forced command of another host's key. Reads one order a line, and answers each with one line. Must end with its input,
- * and must make one change after another, whatever else it looks at meanwhile.
+ * `break-glass.mjs at`: the forced command of another host's key. Reads one order a line, and answers each with one line. Must end with its input, and
+ * never in the middle of a change; must make one change after another, whatever else it looks at meanwhile.
  */
+import { limited } from '../limited.ts';
 import { readMachine } from '../owners/machine-file.ts';
-import { MOST_LINE_BYTES } from './at-format.ts';
+import { linesInto } from './at-format.ts';
 import { type AtHost, replyTo } from './at-host.ts';
 
-interface Ends extends Pick<AtHost, 'outside' | 'holdDirs'> {
+/** Orders under way at once: twice as many as the members that are asked at once. No more are read until all of them are answered. */
+const AT_ONCE = 256;
+
+interface Ends extends Pick<AtHost, 'outside' | 'holdDirs' | 'only'> {
   readonly stdin: NodeJS.ReadableStream;
   readonly stdout: NodeJS.WritableStream;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** Resolves with the exit code when the input ends and every order is answered. */
-export async function serveAt({ stdin, stdout, env, outside, holdDirs }: Ends): Promise<number> {
+export async function serveAt({ stdin, stdout, env, ...rest }: Ends): Promise<number> {
   const host: AtHost = {
-    outside,
+    ...rest,
     machine: () => {
-      const { machine, broken } = readMachine(env, outside.fs);
+      const { machine, broken } = readMachine(env, rest.outside.fs);
       const [first] = broken;
       if (first !== undefined) throw new Error(`the machine file ${first.file} of this host does not count: ${first.why}`);
       return machine;
     },
-    holdDirs,
+    inTurn: limited(1),
   };
-  let changes: Promise<unknown> = Promise.resolve();
+  // Whoever asked is gone: what was begun is finished all the same.
+  stdout.on('error', () => undefined);
   const all = new Set<Promise<unknown>>();
-  const take = (line: string) => {
-    const isChange = line.includes('"do":"make"');
-    const answer = (isChange ? changes : Promise.resolve()).then(async () => {
-      stdout.write(`${JSON.stringify(await replyTo(line, host))}\n`);
-    });
-    if (isChange) changes = answer;
+  const say = (reply: object) => stdout.write(`${JSON.stringify(reply)}\n`);
+  const atOnce = limited(AT_ONCE);
+  const split = linesInto((line) => {
+    if (line.trim() === '') return;
+    const answer = atOnce(() => replyTo(line, host)).then(say);
     all.add(answer);
     void answer.finally(() => all.delete(answer));
-  };
-  let rest = '';
+  });
   stdin.setEncoding('utf8');
-  for await (const text of stdin) {
-    const lines = (rest + String(text)).split('\n');
-    rest = lines.pop() ?? '';
-    if (rest.length > MOST_LINE_BYTES) return 2;
-    for (const line of lines) if (line.trim() !== '') take(line);
+  try {
+    for await (const text of stdin) {
+      split(String(text));
+      if (all.size >= AT_ONCE) await Promise.all(all);
+    }
+  } catch (error) {
+    say({ id: -1, failed: error instanceof Error ? error.message : String(error), nowMs: Math.round(host.outside.monotonic()) });
+    return 2;
+  } finally {
+    // Half a line is no order: the connection ended in its middle.
+    await Promise.all(all);
   }
-  // Half a line is no order: the connection ended in its middle.
-  await Promise.all(all);
   return 0;
 }

@@ -7,8 +7,9 @@ import { type Allowed, type Deed, type Done, type Elsewhere, permit } from '../c
 import { childEnvironment, endGroup } from '../changes/run-program.ts';
 import type { Scope } from '../scope.ts';
 import { safeLine } from '../text.ts';
-import { AT_FORMAT, MOST_LINE_BYTES, type Order, type Reply } from './at-format.ts';
-import { type SshWay, sshArgv } from './at-way.ts';
+import { parseReply, readDone } from './at-answers.ts';
+import { AT_FORMAT, linesInto, type Order, type Reply } from './at-format.ts';
+import { type SshWay, sshArgv, sshTrouble } from './at-way.ts';
 
 /** To connect, and to start the program there. */
 const CONNECT_MS = 8000;
@@ -19,14 +20,29 @@ const LOOK_MS = 3000;
 /** For an answer to come back, beyond what the deed itself may take. */
 const GRACE_MS = 3000;
 
+/** A change that has not begun by then is not made any more: it must be over, or never be, when it is given up. */
+const BEGIN_WITHIN_MS = 2000;
+
+/** After a connection failed, looks do not try again for so long: every one of them would start an ssh. */
+const AGAIN_MS = 1000;
+
+type Whose = Pick<Order, 'scope' | 'at' | 'by'>;
+
+interface Waiting {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (why: Error) => void;
+}
+
 /** One host, asked one thing after another or several at once, over one connection. */
 export class SshHost {
   readonly #way: SshWay;
-  readonly #waiting = new Map<number, { readonly resolve: (reply: Reply) => void; readonly reject: (why: Error) => void }>();
+  readonly #waiting = new Map<number, Waiting>();
   #child: ChildProcessWithoutNullStreams | undefined;
   #greeted: Promise<void> | undefined;
+  #failed: { readonly why: string; readonly atMs: number } | undefined;
   #next = 0;
-  #said = '';
+  /** How far its clock is ahead of this one, by its last reply: never more than it really is. */
+  #aheadMs = 0;
 
   constructor(way: SshWay) {
     this.#way = way;
@@ -36,39 +52,33 @@ export class SshHost {
    * What that host did. Rejects with the reason where it did not, where that is unknown, or where a hold lies there; with NotAllowed where `allowed`
    * stops it. `allowed` is called right before the order is sent.
    */
-  async ask<D extends Deed>(
-    deed: D,
-    { scope, at, by }: Pick<Order, 'at' | 'by'> & { readonly scope: Scope },
-    allowed: Allowed = () => undefined,
-  ): Promise<Done[D['do']]> {
-    const order = this.#order(deed, { scope, at, by });
-    const connected = this.#connected({ scope, at, by });
-    // Who only looks comes again: one host that is cut off must not keep what the others show. It goes on connecting meanwhile.
-    const child = await (deed.do === 'make'
-      ? connected
-      : within(connected, LOOK_MS, `${at} cannot be reached within ${LOOK_MS} ms`));
+  async ask<D extends Deed>(deed: D, whose: Whose, allowed: Allowed = () => undefined): Promise<Done[D['do']]> {
+    const { at } = whose;
+    const child = await this.#within(deed, whose);
     permit(allowed);
-    const reply = await this.#exchanged(child, order, GRACE_MS + timeOf(deed));
-    if ('done' in reply) return reply.done as Done[D['do']];
-    if ('held' in reply) throw new Error(`${at} is held: ${safeLine(reply.held)}`);
-    if ('failed' in reply) throw new Error(`${at}: ${safeLine(reply.failed)}`);
-    throw new Error(`${at}: ${safeLine(reply.refused)}; add to /etc/kvdeploy/machine.json there: ${safeLine(reply.fix)}`);
+    const reply = await this.#exchanged(child, this.#order(deed, whose), GRACE_MS + timeOf(deed));
+    if ('held' in reply) throw new Error(`${at} is held: ${reply.held}`);
+    if ('failed' in reply) throw new Error(`${at}: ${reply.failed}`);
+    if ('refused' in reply) throw new Error(`${at}: ${reply.refused}; add to /etc/kvdeploy/machine.json there: ${reply.fix}`);
+    try {
+      return readDone(deed, reply.done);
+    } catch (error) {
+      throw new Error(`${at} answered nonsense${unknownIf(deed)}: ${(error as Error).message}`);
+    }
   }
 
-  close(): void {
-    this.#child?.stdin.end();
-    if (this.#child !== undefined) endGroup(this.#child);
-    this.#child = undefined;
+  /** Who only looks comes again: one host that is cut off must not keep what the others show. It goes on connecting meanwhile. */
+  #within(deed: Deed, whose: Whose): Promise<ChildProcessWithoutNullStreams> {
+    if (deed.do === 'make') return this.#connected(whose);
+    if (this.#failed !== undefined && performance.now() - this.#failed.atMs < AGAIN_MS)
+      return Promise.reject(new Error(`${whose.at}: ${this.#failed.why}`));
+    return within(this.#connected(whose), LOOK_MS, `${whose.at} cannot be reached within ${LOOK_MS} ms`);
   }
 
   #exchanged(child: ChildProcessWithoutNullStreams, order: Order, withinMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(order.id);
-        // What comes later belongs to no one, and the connection may be dead.
-        this.#lose(child, `${order.at} did not answer within ${withinMs} ms; it is unknown whether it did what was asked`);
-        reject(new Error(`${order.at} did not answer within ${withinMs} ms; it is unknown whether it did what was asked`));
-      }, withinMs);
+      // What comes later belongs to no one, and the connection may be dead.
+      const timer = setTimeout(() => this.#lose(child, `it did not answer within ${withinMs} ms`), withinMs);
       const settle = (act: () => void) => {
         clearTimeout(timer);
         this.#waiting.delete(order.id);
@@ -76,28 +86,32 @@ export class SshHost {
       };
       this.#waiting.set(order.id, {
         resolve: (reply) => settle(() => resolve(reply)),
-        reject: (why) => settle(() => reject(new Error(`${order.at}: ${why.message}`))),
+        reject: (why) => settle(() => reject(new Error(`${order.at}: ${why.message}${unknownIf(order.deed)}`))),
       });
       child.stdin.write(`${JSON.stringify(order)}\n`);
     });
   }
 
-  #order(deed: Deed, whose: Pick<Order, 'scope' | 'at' | 'by'>): Order {
+  #order(deed: Deed, whose: Whose): Order {
     const id = this.#next;
     this.#next += 1;
-    return { formatVersion: AT_FORMAT, id, ...whose, deed };
+    const untilMs = Math.max(0, Math.floor(performance.now() + this.#aheadMs + BEGIN_WITHIN_MS));
+    return { formatVersion: AT_FORMAT, id, ...whose, ...(deed.do === 'make' ? { untilMs } : {}), deed };
   }
 
   /** The connection, once the program at its other end has answered: from then on an order is on its way as soon as it is written. */
-  async #connected(whose: Pick<Order, 'scope' | 'at' | 'by'>): Promise<ChildProcessWithoutNullStreams> {
+  async #connected(whose: Whose): Promise<ChildProcessWithoutNullStreams> {
     if (this.#child !== undefined && this.#greeted !== undefined) {
       await this.#greeted;
       return this.#child ?? this.#connected(whose);
     }
     const child = this.#start();
     this.#greeted = this.#exchanged(child, this.#order({ do: 'hello' }, whose), CONNECT_MS).then((reply) => {
-      if ('done' in reply) return;
-      const why = 'failed' in reply ? safeLine(reply.failed) : 'it does not answer as kvdeploy';
+      if ('done' in reply) {
+        this.#failed = undefined;
+        return;
+      }
+      const why = 'failed' in reply ? reply.failed : 'it does not answer as kvdeploy';
       // It may be another program by the next time.
       this.#lose(child, why);
       throw new Error(`${whose.at}: ${why}`);
@@ -110,23 +124,21 @@ export class SshHost {
     const [program = '', ...args] = sshArgv(this.#way);
     const child = spawn(program, args, { detached: true, env: childEnvironment(process.env), stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child = child;
-    this.#said = '';
-    let rest = '';
+    let said = '';
+    const split = linesInto((line) => this.#take(child, line));
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      rest += text;
-      if (rest.length > MOST_LINE_BYTES) this.#lose(child, 'its answer is too long');
-      const lines = rest.split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) this.#take(child, line);
+      try {
+        split(text);
+      } catch (error) {
+        this.#lose(child, `it sent ${(error as Error).message}`);
+      }
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.#said = `${this.#said}${text}`.slice(-500);
+      said = `${said}${text}`.slice(-2000);
     });
     child.stdin.on('error', () => undefined);
-    child.on('error', (error) => this.#lose(child, `ssh cannot be run: ${error.message}`));
-    child.on('close', () =>
-      this.#lose(child, `the connection ended${this.#said.trim() === '' ? '' : `: ${safeLine(this.#said.trim())}`}`),
-    );
+    child.on('error', (error) => this.#lose(child, `ssh cannot be run (install the OpenSSH client): ${error.message}`));
+    child.on('close', () => this.#lose(child, `the connection ended${sshTrouble(said, this.#way)}`));
     // A kept connection must not keep the process: whoever waits for an answer has a timer.
     child.unref();
     for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as { unref?: () => void }).unref?.();
@@ -134,9 +146,15 @@ export class SshHost {
   }
 
   #take(child: ChildProcessWithoutNullStreams, line: string): void {
-    const reply = replyIn(line);
-    if (reply === undefined) this.#lose(child, `it answered something else: ${safeLine(line.slice(0, 100))}`);
-    else this.#waiting.get(reply.id)?.resolve(reply);
+    if (this.#child !== child) return;
+    const reply = parseReply(line);
+    const waiting = reply === undefined ? undefined : this.#waiting.get(reply.id);
+    if (reply === undefined) this.#lose(child, `it does not answer as kvdeploy, but: ${safeLine(line.slice(0, 100))}`);
+    else if (waiting === undefined) this.#lose(child, 'failed' in reply ? reply.failed : 'it answered what it was not asked');
+    else {
+      this.#aheadMs = reply.nowMs - performance.now();
+      waiting.resolve(reply);
+    }
   }
 
   /** Everyone who waits is told. The next question connects anew. */
@@ -144,10 +162,16 @@ export class SshHost {
     if (this.#child !== child) return;
     this.#child = undefined;
     this.#greeted = undefined;
+    this.#failed = { why, atMs: performance.now() };
     endGroup(child);
+    // It may go on sending until it ends.
+    child.stdout.destroy();
+    child.stderr.destroy();
     for (const { reject } of [...this.#waiting.values()]) reject(new Error(why));
   }
 }
+
+const unknownIf = ({ do: what }: Deed) => (what === 'make' ? '; it is unknown whether the change was made' : '');
 
 function within<T>(work: Promise<T>, ms: number, late: string): Promise<T> {
   let timer: NodeJS.Timeout;
@@ -155,16 +179,6 @@ function within<T>(work: Promise<T>, ms: number, late: string): Promise<T> {
     timer = setTimeout(() => reject(new Error(late)), ms);
   });
   return Promise.race([work, limit]).finally(() => clearTimeout(timer));
-}
-
-function replyIn(line: string): Reply | undefined {
-  try {
-    const reply = JSON.parse(line) as Reply | null;
-    return typeof reply?.id === 'number' ? reply : undefined;
-  } catch {
-    // A greeting of the host's, or the output of another program.
-    return undefined;
-  }
 }
 
 function timeOf(deed: Deed): number {
@@ -175,8 +189,8 @@ function timeOf(deed: Deed): number {
       return ('timeoutMs' in deed.check ? deed.check.timeoutMs : 0) + ('settleMs' in deed.check ? (deed.check.settleMs ?? 0) : 0);
     case 'question':
       return deed.question.timeoutMs;
-    case 'http':
-      return deed.asking.timeoutMs;
+    case 'hear':
+      return deed.asked.timeoutMs;
     case 'socket':
     case 'run':
       return deed.timeoutMs;

@@ -1,4 +1,5 @@
-/** How another host is reached over SSH. No I/O. */
+/** How another host is reached over SSH, and what its own words mean. No I/O. */
+import { safeLine } from '../text.ts';
 
 /** `kv@10.0.0.12`, its port, and the file with the private key; without one, the keys that ssh looks for in ~/.ssh. */
 export interface SshWay {
@@ -9,14 +10,21 @@ export interface SshWay {
   readonly knownHosts?: string;
 }
 
-/** A user and a host: nothing that ssh could take for an option. */
-export const SSH_WAY = /^[a-z_][a-z0-9_-]{0,31}@(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[?[0-9A-Fa-f:]+\]?)$/;
+/** A user and a host: nothing that ssh could take for an option. It takes an IPv6 address without brackets. */
+export const SSH_WAY = /^[a-z_][a-z0-9_-]{0,31}@(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:]+)$/;
 
-/** The argv of ssh: no config of the user's, no agent, no prompt, known host keys only. What the other side runs is its forced command. */
+/** A file that ssh takes as it stands: spaces would make several of it, `%` and `$` are replaced, and it unquotes the rest (ssh_config(5)). */
+export const SSH_FILE = /^\/[^\0\s"'\\%$]{1,4095}$/;
+
+/**
+ * The argv of ssh: no config of the user's, no agent, no prompt, known host keys only, of which it learns none. What the other side runs is its
+ * forced command.
+ */
 export function sshArgv({ ssh, port, key, knownHosts }: SshWay): readonly string[] {
   const options = {
     BatchMode: 'yes',
     StrictHostKeyChecking: 'yes',
+    UpdateHostKeys: 'no',
     ConnectTimeout: '5',
     ServerAliveInterval: '2',
     ServerAliveCountMax: '2',
@@ -32,4 +40,22 @@ export function sshArgv({ ssh, port, key, knownHosts }: SshWay): readonly string
     ...(knownHosts === undefined ? [] : ['-o', `UserKnownHostsFile=${knownHosts}`, '-o', 'GlobalKnownHostsFile=none']),
     ...['--', ssh, 'kvdeploy-at'],
   ];
+}
+
+const CURES = [
+  [
+    /host key verification failed/i,
+    ({ knownHosts = '~/.ssh/known_hosts' }) =>
+      `its key is not the one in ${knownHosts}: compare it there, and replace it only then`,
+  ],
+  [/too open|bad permissions/i, ({ key = 'the key' }) => `only its owner may read it: chmod 0600 ${key}`],
+  [/permission denied \(/i, ({ ssh }) => `the public key must stand in authorized_keys of ${ssh}, see docs/hosts.md`],
+] as const satisfies readonly (readonly [RegExp, (way: SshWay) => string])[];
+
+/** What ssh wrote before it ended, on one line, and what to do about it. Its banners of `@` and the host's own are left out. */
+export function sshTrouble(said: string, way: SshWay): string {
+  const lines = said.split(/[\r\n]+/).filter((line) => /[^@\s]/.test(line));
+  if (lines.length === 0) return '';
+  const cure = CURES.find(([words]) => words.test(said))?.[1](way);
+  return `: ${safeLine(lines.slice(-3).join('; ').slice(-300))}${cure === undefined ? '' : ` (${cure})`}`;
 }

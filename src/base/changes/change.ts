@@ -284,7 +284,7 @@ export type Deed =
   | { readonly do: 'make' | 'may'; readonly change: Change }
   | { readonly do: 'check'; readonly check: Check }
   | { readonly do: 'question'; readonly question: TargetQuestion; readonly own: string; readonly others: readonly string[] }
-  | { readonly do: 'http'; readonly asking: Asking }
+  | { readonly do: 'hear'; readonly asked: Asked }
   | { readonly do: 'socket'; readonly address: string; readonly line: string; readonly timeoutMs: number }
   | { readonly do: 'run'; readonly argv: readonly string[]; readonly stdin?: string; readonly timeoutMs: number }
   | { readonly do: 'read'; readonly path: string }
@@ -299,7 +299,8 @@ export interface Done {
   readonly may: true;
   readonly check: Checked;
   readonly question: Environment;
-  readonly http: HttpAnswer;
+  /** Without the secret that went along, which that host knows. */
+  readonly hear: HttpAnswer;
   readonly socket: string;
   readonly run: RunAnswer;
   readonly read: string;
@@ -310,8 +311,8 @@ export interface Done {
 /** Another host, which does the same by the same code, within its own machine file. */
 export interface Elsewhere {
   /**
-   * Resolves with what was done there. Rejects with the reason where it was not, or where that is unknown; with NotAllowed where `allowed` or a hold on
-   * that host stops it. `allowed` is called right before the order is sent.
+   * Resolves with what was done there. Rejects with the reason where it was not (a hold on that host, too), or where that is unknown; with NotAllowed
+   * where `allowed` stops it, which is called right before the order is sent.
    */
   ask<D extends Deed>(deed: D, allowed?: Allowed): Promise<Done[D['do']]>;
 }

@@ -1,4 +1,5 @@
 /** Asks an HTTP server or a program, and finds what it says. Must change nothing, and must not take nonsense for words. */
+import { picked } from '../shape.ts';
 import { safeLine } from '../text.ts';
 import { type Asked, elsewhereFor, type HttpAnswer, type Outside, type RunAnswer, type Told } from './change.ts';
 import { textAt } from './json-path.ts';
@@ -36,9 +37,7 @@ const always = () => undefined;
 
 /** Rejects if there is no complete answer within `timeoutMs`. */
 export async function hearHttp(asked: Asked, outside: Outside, timeoutMs = asked.timeoutMs): Promise<Heard> {
-  const { asking, hide } = await prepare(asked, outside, timeoutMs);
-  const there = elsewhereFor(asked, outside);
-  const answer = there === undefined ? await outside.http(asking, always) : await there.ask({ do: 'http', asking });
+  const { answer, hide } = await answerTo(asked, outside, timeoutMs);
   const { status } = answer;
   return {
     from: addressedTo(asked),
@@ -48,6 +47,18 @@ export async function hearHttp(asked: Asked, outside: Outside, timeoutMs = asked
     said: (where) => saidIn(answer, where),
     show: (text) => shown(hide(text)),
   };
+}
+
+/** The answer, where its location is: a secret is looked up there too, and never sent to another host. */
+async function answerTo(asked: Asked, outside: Outside, timeoutMs: number) {
+  const there = elsewhereFor(asked, outside);
+  if (there === undefined) {
+    const { asking, hide } = await prepare(asked, outside, timeoutMs);
+    return { answer: await outside.http(asking, always), hide };
+  }
+  const sent = picked(asked, 'kind', 'url', 'ca', 'serverName', 'secret', 'insecure', 'host', 'unixSocket', 'proxyProtocol');
+  const answer = await there.ask({ do: 'hear', asked: { ...sent, timeoutMs: Math.max(1, Math.floor(timeoutMs)) } });
+  return { answer, hide: (text: string) => text };
 }
 
 /** Runs a program that only looks, where its location is. Rejects if it cannot be run, or does not end within its `timeoutMs`. */

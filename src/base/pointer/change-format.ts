@@ -1,5 +1,5 @@
 /** The shape of changes, checks, identities and questions in a pointer of format 2. Later keys are optional ones. No I/O. */
-import type { Bits, Change, Check, TargetQuestion } from '../changes/change.ts';
+import type { Asked, Bits, Change, Check, TargetQuestion } from '../changes/change.ts';
 import type { IdentityCheck } from '../changes/identity.ts';
 import { NAME } from '../scope.ts';
 import { byKind, list, mapOf, oneOf, type Reader, shape, text, whole } from '../shape.ts';
@@ -73,6 +73,9 @@ export const httpCheck = { kind: oneOf('http'), url, equals, timeoutMs };
 export const httpPlace = { header, json: keys };
 
 const asked = { ...httpPlace, ...askedWay, ...located };
+
+/** What an HTTP server is asked, whatever it is to say. */
+export const askedReader: Reader<Asked> = shape({ kind: oneOf('http'), url, timeoutMs }, asked);
 
 const runCheck = { kind: oneOf('run'), argv, json: keys, equals, timeoutMs };
 

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
-import { SSH_WAY, type SshWay } from '../at/at-way.ts';
+import { SSH_FILE, SSH_WAY, type SshWay } from '../at/at-way.ts';
 import type { TargetQuestion } from '../changes/change.ts';
 import { GUID, NAME, type Scope } from '../scope.ts';
 import { canonical, list, mapOf, oneOf, orNull, type Reader, shape, text, whole } from '../shape.ts';
@@ -83,7 +83,7 @@ const ip: Reader<string> = (value, at) => {
 /** How another host is reached: as ssh takes it. */
 const sshReader: Reader<SshWay> = shape(
   { ssh: text(256, SSH_WAY) },
-  { port: whole(1, 65_535), key: text(4096, /^\/[^\0]*$/), knownHosts: text(4096, /^\/[^\0]*$/) },
+  { port: whole(1, 65_535), key: text(4096, SSH_FILE), knownHosts: text(4096, SSH_FILE) },
 );
 
 const pointerReader = shape({

@@ -31,7 +31,7 @@ function here(io: Io): NginxHost {
 
 function overSsh(there: Elsewhere): NginxHost {
   return {
-    http: (asking) => there.ask({ do: 'http', asking }),
+    http: ({ url, timeoutMs }) => there.ask({ do: 'hear', asked: { kind: 'http', url, timeoutMs } }),
     run: (argv, timeoutMs) => there.ask({ do: 'run', argv, timeoutMs }),
     readText: (path) => there.ask({ do: 'read', path }),
     log: async (path, members) => {
