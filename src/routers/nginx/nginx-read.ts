@@ -32,14 +32,14 @@ export interface ReadAt {
 /** `isFirst`: the set-up is looked at too. Rejects with UNREACHABLE where nginx does not say which split it serves. */
 export async function readAt(config: NginxConfig, name: string, io: Io, isFirst: boolean): Promise<ReadAt> {
   const at: At = { config, name: config.locations === undefined ? null : name, host: hostAt(name, io), io };
-  const { percents, generation, workers } = await settled(at);
+  const { percents, generation, workers, fileTrouble } = await inStep(at);
   const members = Object.fromEntries(Object.entries(config.places).map(([place, said]) => [place, said.members]));
   const log = config.log === undefined ? undefined : await at.host.log(config.log, members);
   const setup = isFirst ? await lookAt(at) : { doubts: [] };
   const unusable = workers.unusable ?? setup.unusable;
   const leaving = workers.leaving ?? 0;
   const trouble = [
-    ...(await fileProblems(at, generation)),
+    ...fileTrouble,
     ...(leaving === 0 ? [] : [`${counted(leaving, 'worker')} of nginx still busy with open connections, under an earlier split`]),
     ...(log?.problem === undefined ? [] : [log.problem]),
   ];
@@ -63,6 +63,16 @@ export async function environmentAt(config: NginxConfig, name: string, io: Io): 
 }
 
 const named = ({ name }: Pick<At, 'name'>, text: string) => (name === null ? text : `${name}: ${text}`);
+
+/** A file that is not what is served may be on its way: a reload returns before the new workers answer. */
+async function inStep(at: At): Promise<Awaited<ReturnType<typeof settled>> & { readonly fileTrouble: readonly string[] }> {
+  const first = await settled(at);
+  const fileTrouble = await fileProblems(at, first.generation);
+  if (fileTrouble.length === 0) return { ...first, fileTrouble };
+  await at.io.sleep(SETTLE_MS);
+  const second = await settled(at);
+  return { ...second, fileTrouble: await fileProblems(at, second.generation) };
+}
 
 /** A reading in the moment after a reload would miss the old workers, which accept connections until about 130 ms after the new ones started. */
 async function settled(at: At): Promise<Served & { readonly workers: Workers }> {
