@@ -1,5 +1,5 @@
 /** `kvdeploy conformance` through the command line, and each rule against the example script with one fault in it. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { trials } from '../../src/commands/setup/conformance/trials.ts';

@@ -34,6 +34,13 @@ export const OF_THE_OWNERS: readonly Mutant[] = [
     '  if (missing === undefined || others.length > 0) return;',
   ),
   mutant(
+    'break-glass runs a program that the machine file does not list, where only root wrote the pointer',
+    'owners',
+    'break-glass/whose.ts',
+    '  if (others.length === 0 && reach.programs.length === 0) return;',
+    '  if (others.length === 0) return;',
+  ),
+  mutant(
     'the rehearsal runs a program that is not the installed one',
     'owners',
     'commands/start/doctor/rehearsal.ts',
