@@ -4,6 +4,8 @@ import { STATUS_METRICS, statusCounters } from '../../src/core/gates/counting/st
 import { emptyMemory, judgeGate } from '../../src/core/gates/verdict/gate.ts';
 import type { Io } from '../../src/io.ts';
 import { localCounters } from '../../src/metrics/router-counters.ts';
+import { command } from '../../src/routers/command/command.ts';
+import type { CommandConfig } from '../../src/routers/command/command-config.ts';
 import { haproxy } from '../../src/routers/haproxy/haproxy.ts';
 import { parseLocation } from '../../src/routers/haproxy/haproxy-answer.ts';
 import type { HaproxyConfig } from '../../src/routers/haproxy/haproxy-config.ts';
@@ -95,5 +97,22 @@ export async function sockets(): Promise<Complaints> {
     ...(reading.unseen?.length === 1 && reading.trouble.length === 1 ? [] : ['takes a dead socket for fine']),
     ...(answer !== null && 'ok' in answer && answer.ok ? [] : ['takes a bit that says nothing for something']),
     ...(await replicas()),
+    ...(await programs()),
   ];
+}
+
+/** A program says that nothing may be released by its target. */
+async function programs(): Promise<Complaints> {
+  const argv = ['/bin/split'];
+  const config = command.config.parse({
+    target: 'web',
+    read: argv,
+    set: argv,
+    identify: argv,
+    places: ['blue'],
+  }) as CommandConfig;
+  const stdout = JSON.stringify({ formatVersion: 1, percent: { blue: 100 }, unusable: 'clients stay' });
+  const io = { run: async () => ({ exitCode: 0, stdout, stderr: '' }) } as unknown as Io;
+  const { unusable } = await command.read(config, io);
+  return unusable?.why === 'clients stay' ? [] : ['releases by a target that cannot be used'];
 }

@@ -28,6 +28,7 @@ const QUICK = [
   'both builds may be counted by one series',
   "a group's pointer is obeyed without the machine file",
   'a commit proves an environment',
+  'a program that says its target is unusable is not heard',
   'two of one build and one of another are adopted',
   'a generation of nginx is believed without its hash',
 ];

@@ -70,6 +70,13 @@ export const OF_THE_TARGET: readonly Mutant[] = [
     'agent !== undefined && agentCheck === undefined',
     'agent !== undefined && agentCheck !== undefined',
   ),
+  mutant(
+    'a program that says its target is unusable is not heard',
+    'sockets',
+    'routers/command/command.ts',
+    'answer.unusable).find((one) => one !== undefined);',
+    'answer.unusable).find((one) => one === undefined);',
+  ),
 ];
 
 export const OF_THE_WORDS: readonly Mutant[] = [
