@@ -78,16 +78,16 @@ describe('the bundle stays small', () => {
     expect([...packagesIn(start)].filter((name) => heavy.includes(name))).toEqual([]);
   });
 
-  test('what validate parses is at most 485 kB', () => {
+  test('what validate parses is at most 487 kB', () => {
     const validate = staticClosure(outputOf('src/main.ts'), outputOf('src/commands/release/validate.ts'));
     // Of these zod and yaml are 206. A prototype without routers, metric sources, gates and a strict scanner had 260 in all;
     // test/bench/start-up.mjs shows what it costs in time.
-    expect(bytesOf(validate)).toBeLessThanOrEqual(485_000);
+    expect(bytesOf(validate)).toBeLessThanOrEqual(487_000);
   });
 
-  test('all of dist is at most 1455 kB', () => {
+  test('all of dist is at most 1457 kB', () => {
     const sizes = readdirSync(join(ROOT, 'dist')).map((name) => statSync(join(ROOT, 'dist', name)).size);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_455_000);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_457_000);
   });
 
   test('break-glass is one file of at most 114 kB that imports only what Node brings', () => {

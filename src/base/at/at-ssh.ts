@@ -9,7 +9,8 @@ import type { Scope } from '../scope.ts';
 import { safeLine } from '../text.ts';
 import { parseReply, readDone } from './at-answers.ts';
 import { AT_FORMAT, linesInto, type Order, type Reply } from './at-format.ts';
-import { type SshWay, sshArgv, sshTrouble } from './at-way.ts';
+import { sshTrouble } from './at-trouble.ts';
+import { type SshWay, sshArgv } from './at-way.ts';
 
 /** To connect, and to start the program there. */
 const CONNECT_MS = 8000;

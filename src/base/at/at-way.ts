@@ -1,5 +1,4 @@
-/** How another host is reached over SSH, and what its own words mean. No I/O. */
-import { safeLine } from '../text.ts';
+/** How another host is reached over SSH. No I/O. */
 
 /** `kv@10.0.0.12`, its port, and the file with the private key; without one, the keys that ssh looks for in ~/.ssh. */
 export interface SshWay {
@@ -40,22 +39,4 @@ export function sshArgv({ ssh, port, key, knownHosts }: SshWay): readonly string
     ...(knownHosts === undefined ? [] : ['-o', `UserKnownHostsFile=${knownHosts}`, '-o', 'GlobalKnownHostsFile=none']),
     ...['--', ssh, 'kvdeploy-at'],
   ];
-}
-
-const CURES = [
-  [
-    /host key verification failed/i,
-    ({ knownHosts = '~/.ssh/known_hosts' }) =>
-      `its key is not the one in ${knownHosts}: compare it there, and replace it only then`,
-  ],
-  [/too open|bad permissions/i, ({ key = 'the key' }) => `only its owner may read it: chmod 0600 ${key}`],
-  [/permission denied \(/i, ({ ssh }) => `the public key must stand in authorized_keys of ${ssh}, see docs/hosts.md`],
-] as const satisfies readonly (readonly [RegExp, (way: SshWay) => string])[];
-
-/** What ssh wrote before it ended, on one line, and what to do about it. Its banners of `@` and the host's own are left out. */
-export function sshTrouble(said: string, way: SshWay): string {
-  const lines = said.split(/[\r\n]+/).filter((line) => /[^@\s]/.test(line));
-  if (lines.length === 0) return '';
-  const cure = CURES.find(([words]) => words.test(said))?.[1](way);
-  return `: ${safeLine(lines.slice(-3).join('; ').slice(-300))}${cure === undefined ? '' : ` (${cure})`}`;
 }
