@@ -264,8 +264,8 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
     'break-glass forgets what a runner has in flight',
     'in flight',
     'break-glass/rescue.ts',
-    '  if (!left) return failures;',
-    '  if (!left || failures.length >= 0) return failures;',
+    '  if (late === undefined) return failures;',
+    '  if (late === undefined || failures.length >= 0) return failures;',
   ),
   mutant(
     'break-glass goes to a bad build',
