@@ -187,6 +187,7 @@ export async function startAlbWorld(moto: Moto): Promise<RouterUnderTest<Command
     io: nodeIo,
     environment: 'production',
     finest: 0.1,
+    slow: true,
     counts: false,
     members: [
       { place: 'blue', guid: guid('blue') },
