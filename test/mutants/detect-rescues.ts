@@ -3,12 +3,13 @@ import type { Outside, TableCheck, TargetQuestion } from '../../src/base/changes
 import { check } from '../../src/base/changes/checks.ts';
 import { identify } from '../../src/base/changes/identity.ts';
 import { ownChanges } from '../../src/base/changes/own-changes.ts';
-import { reachOf } from '../../src/base/owners/targets.ts';
+import { notAllowed, reachOf } from '../../src/base/owners/targets.ts';
 import { askBefore } from '../../src/break-glass/ask.ts';
 import { judge } from '../../src/break-glass/read-back.ts';
 import { admittedBefore } from '../../src/core/admission/admitted.ts';
 import { breakGlassCommand } from '../../src/lead/outcome.ts';
 import type { Opened } from '../../src/release/open.ts';
+import { parsePrinted, readSchema } from '../../src/routers/command/command-protocol.ts';
 import { historyWith } from '../core/admission/facts.ts';
 import { CANDIDATE, SCOPE, STABLE } from '../core/manifest/builds.ts';
 import { begins, pointersIn, scene, when } from '../engine/scene.ts';
@@ -63,6 +64,19 @@ export async function rescues(): Promise<readonly string[]> {
     ...(await killedRollback()),
     ...(await loosely()),
     ...(await unserved()),
+    ...programs(),
+  ];
+}
+
+/** What of a program is believed that no one allowed, or that it did not say. */
+function programs(): readonly string[] {
+  const change = { kind: 'run', argv: ['/usr/local/bin/split', 'set', '--force'], timeoutMs: 9 } as const;
+  const reach = reachOf({ changes: [change], checks: [], identity: [], questions: [] });
+  const listed = { programs: [['/usr/local/bin/split', 'set']] };
+  const printed = parsePrinted(readSchema, '{"formatVersion":1,"percent":{"blue":0,"blue":100}}');
+  return [
+    ...(notAllowed(reach, listed, 'acme/production/web') === undefined ? ['a program runs that no one listed'] : []),
+    ...('problem' in printed ? [] : ['a share that is said twice is believed']),
   ];
 }
 

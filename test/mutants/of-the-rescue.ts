@@ -86,4 +86,18 @@ export const OF_THE_RESCUE: readonly Mutant[] = [
     'if (serve.length >= least) continue;',
     'if (serve.length >= 0) continue;',
   ),
+  mutant(
+    'the argv of a program is not compared with the machine file',
+    'rescues',
+    'base/owners/targets.ts',
+    '.filter((one) => !allowed.has(canonical(one)))',
+    '.filter((one) => !Array.isArray(one) && !allowed.has(canonical(one)))',
+  ),
+  mutant(
+    'the last of two shares of one place is believed',
+    'rescues',
+    'routers/command/command-protocol.ts',
+    'if (twice !== undefined)',
+    "if (twice?.key === '')",
+  ),
 ];
