@@ -128,7 +128,7 @@ function shifting<Config>(subject: () => RouterUnderTest<Config>): void {
       else expect([why, refused.push(percent)]).toEqual([expect.stringContaining(`${percent} %`), refused.length]);
     }
     expect(refused.filter((percent) => percent >= finest)).toEqual([]);
-  }, 60_000);
+  }, 240_000);
 
   it('a router that was left between its changes is brought to the split by all of them, and back', async () => {
     const { router, config, io } = subject();
@@ -281,7 +281,7 @@ async function shift<Config>({ router, config, io }: RouterUnderTest<Config>, sp
   for (const change of changesOf(router, config, split, AT_ONCE)) await make(change, io, () => undefined);
   // A router may need a moment to take over what it was told.
   await expect
-    .poll(async () => splitsAgree((await router.read(config, io)).places, split), { timeout: 3000, interval: 20 })
+    .poll(async () => splitsAgree((await router.read(config, io)).places, split), { timeout: 15_000, interval: 20 })
     .toBe(true);
 }
 

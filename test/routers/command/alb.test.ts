@@ -1,12 +1,11 @@
-/** docs/examples/alb.sh, with the real aws CLI before moto: the whole router contract, and what it does with a rule that is not as expected. */
+/** docs/examples/alb.sh, with the real aws CLI before moto: what it carries, and what it does with a rule that is not as expected. */
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { nodeIo } from '../../../src/io.ts';
 import { command } from '../../../src/routers/command/command.ts';
 import { askedText, parsePrinted, readSchema, setText } from '../../../src/routers/command/command-protocol.ts';
 import { type Moto, NO_GROUP, startMoto, THROTTLED } from '../../servers/moto.ts';
-import { routerContract } from '../contract.ts';
-import { type Alb, configOf, startAlb, startAlbWorld, type Wishes } from './alb-world.ts';
+import { type Alb, configOf, startAlb, type Wishes } from './alb-world.ts';
 
 let moto: Moto;
 
@@ -24,8 +23,6 @@ afterAll(async () => {
   vi.unstubAllEnvs();
   await moto.close();
 });
-
-routerContract('command with the ALB example', () => startAlbWorld(moto));
 
 const TWO = { blue: ['http://10.0.0.1:8080', 'http://10.0.0.2:8080'], green: ['http://10.0.1.1:8080'] };
 
