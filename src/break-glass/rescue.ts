@@ -77,7 +77,7 @@ export async function rescue(rescuing: Rescuing, given: Tools): Promise<Ending> 
   for (const line of firstOf(back.out)) voice.warn(`OUT OF SERVICE: ${line}`);
   const result: Result = {
     failures: failed.filter(({ change }) => !isReadBack(change, back)).map(({ why }) => why),
-    doubts: [...back.doubts, ...left],
+    doubts: [...new Set([...back.doubts, ...left])],
     back,
     held,
   };

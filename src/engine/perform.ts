@@ -13,7 +13,7 @@ import { measureBaseline, measureStable, silentGate } from './measure.ts';
 import { draftRollout, ledgerReserve, publishPointer, redirected } from './pointer-writer.ts';
 import { drifted, driftText, type Found } from './read-back.ts';
 import type { Runner } from './runner.ts';
-import { RETRY_MS, shifter, textOf } from './shift.ts';
+import { othersText, RETRY_MS, shifter, textOf, UNREACHED_MS } from './shift.ts';
 import { tooFewToRaise } from './watching/capacity.ts';
 import { StableWatch } from './watching/stable-watch.ts';
 import { lookUp, whileAsked } from './watching/while-asked.ts';
@@ -139,26 +139,35 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   const beganMs = io.monotonic();
   const found = await readBack.read();
   if ('reading' in found && !readBack.agrees(found.reading, split)) return drifted(split, found.reading, io.now());
-  const ready = 'why' in found ? { why: found.why } : await notReady(found.reading, state, runner);
+  const unreached = 'why' in found ? undefined : unreachedIn(found.reading, state);
+  const ready = 'why' in found ? { why: found.why } : await notReady(found.reading, state, runner, unreached);
   if (ready !== undefined && 'type' in ready) return ready;
   if ('reading' in found && ready === undefined) {
     const asked = measureBaseline(state.plan, found.reading, io);
     const came = await whileAsked(runner, asked, () => lookUp(split, state, runner));
     if ('met' in came) return came.met === 'look again' ? undefined : came.met;
     const { answer: baseline } = came;
-    return { type: 'converged', atMs: io.now(), baseline, certainty: found.reading.certainty };
+    const { certainty } = found.reading;
+    return { type: 'converged', atMs: io.now(), baseline, certainty, ...(unreached === undefined ? {} : { unreached }) };
   }
   if (!(await watch.wait(CONVERGE_POLL_MS))) return undefined;
   const waitedMs = state.waitedMs + io.monotonic() - beganMs;
   return { type: 'not-converged', atMs: io.now(), why: ready?.why ?? '', waitedMs, final: false };
 }
 
+/** Which locations a rollback goes on without, since they did not answer for long enough, and why. */
+function unreachedIn({ unseen = [], places }: Reading, { plan, unreached, waitedMs }: State): string | undefined {
+  if (plan.kind !== 'rollback' || unseen.length === 0 || (unreached === null && waitedMs < UNREACHED_MS)) return undefined;
+  return othersText(unseen.map(({ why }) => why).join('; '), places);
+}
+
 /**
  * Why the candidate cannot bake yet, or the event of a rollout that must not go on. What only rises is for the bake: there the gates watch it, and
  * patience limits it.
  */
-async function notReady(reading: Reading, state: State, { condition, io }: Runner) {
-  const lasting = reading.trouble.filter((one) => reading.rising?.includes(one) !== true);
+async function notReady(reading: Reading, state: State, { condition, io }: Runner, unreached: string | undefined) {
+  const gone = unreached === undefined ? [] : (reading.unseen ?? []).map(({ why }) => why);
+  const lasting = reading.trouble.filter((one) => reading.rising?.includes(one) !== true && !gone.includes(one));
   if (lasting.length > 0) return { why: lasting.join('; ') };
   const standing = await condition.identityLately(state, reading);
   return standing.is === 'silent' ? { why: standing.why } : unfitOf(standing, io.now());

@@ -6,7 +6,7 @@ import { giveBack, keepReserve } from '../base/durable/reserve.ts';
 import { readPointers } from '../base/pointer/pointer.ts';
 import type { Event } from '../core/ledger/events.ts';
 import { isOnTheWayTo, type Plan, stableSplit, stepSplit } from '../core/rollout/plan.ts';
-import type { Effect, State } from '../core/rollout/rollout.ts';
+import { type Effect, REVERT_ATTEMPTS_MAX, type State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import { inRotation } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
@@ -20,11 +20,16 @@ import { tooFewToRaise } from './watching/capacity.ts';
 /** Before anything is tried again that failed. */
 export const RETRY_MS = 1000;
 
+/** For how long a way back is tried at a location that does not answer, before the others are enough. */
+export const UNREACHED_MS = 8000;
+
 /** Makes the split of an effect, and makes sure that it is the last word: for one runner, whose shifts come one after the other. */
 export function shifter(runner: Runner, comparing: Comparing) {
   const { io, target, watch, readBack } = runner;
   /** Monotonic time until which the router can still act on an attempt of this process that failed. */
   let inFlightUntilMs = 0;
+  /** Monotonic time since when a location is not reached; undefined where all were. */
+  let unreachedSinceMs: number | undefined;
   let made = false;
   const { scope, environments } = runner.places;
   const own = { questions: target.questions, environment: scope.environment, others: environments };
@@ -52,9 +57,18 @@ export function shifter(runner: Runner, comparing: Comparing) {
     // Whoever slept since must ask again: another build may have come to the place.
     const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the last GUID check is too old' : undefined);
     made = true;
+    const beganMs = io.monotonic();
     const problem = await makeAll(changes, back, runner, stale);
-    if (problem !== undefined)
-      return problem === 'look again' ? undefined : failed(await withOthers(problem, effect.split, runner));
+    if (problem === 'look again') return undefined;
+    if (problem !== undefined) {
+      unreachedSinceMs ??= beganMs;
+      const others = await withoutTheRest(problem, effect.split, state, runner, unreachedSinceMs);
+      if (typeof others === 'string' || !back || stranger !== undefined)
+        return failed(typeof others === 'string' ? others : problem.why);
+      mayArriveLate();
+      return others;
+    }
+    unreachedSinceMs = undefined;
     if (stranger !== undefined) return failed(stranger);
     const inFlightMs = runner.unended ? target.idleTimeoutMs : inFlightUntilMs - io.monotonic();
     if (inFlightMs > 0) {
@@ -71,21 +85,46 @@ export function shifter(runner: Runner, comparing: Comparing) {
       const now = target.changes(effect.split, effect.leaving);
       const whole = back ? (await ownChanges(now, own, target.outside)).changes : now;
       const again = await makeAll(whole, back, runner, stale);
-      if (again !== undefined) return again === 'look again' ? undefined : failed(again);
+      if (again !== undefined) return again === 'look again' ? undefined : failed(again.why);
     }
-    const after = await readBack.read();
-    if ('why' in after) return failed(`the shift was requested, but the router cannot be read back: ${after.why}`);
-    if (!splitsAgree(after.reading.places, effect.split)) {
-      return failed(`requested ${splitText(effect.split)}, but the router reports ${splitText(after.reading.places)}`);
-    }
-    if (state.phase === 'reverting') {
-      const stale = await nameStableAgain(state, after.reading, runner);
-      if (stale !== undefined) return failed(stale);
-    }
-    readBack.countFrom(after.reading);
-    const split = effect.split.filter((share) => share.percent > 0);
-    return { type: 'shifted', atMs: io.now(), split, certainty: after.reading.certainty };
+    const shifted = await readBackAs(effect.split, state, runner);
+    return typeof shifted === 'string' ? failed(shifted) : shifted;
   };
+}
+
+/** What was asked for is what the router reports; else why not. */
+async function readBackAs(wanted: Split, state: State, runner: Runner): Promise<Event | string> {
+  const { io, readBack } = runner;
+  const after = await readBack.read();
+  if ('why' in after) return `the shift was requested, but the router cannot be read back: ${after.why}`;
+  const { places, certainty } = after.reading;
+  if (!splitsAgree(places, wanted)) return `requested ${splitText(wanted)}, but the router reports ${splitText(places)}`;
+  const stale = state.phase === 'reverting' ? await nameStableAgain(state, after.reading, runner) : undefined;
+  if (stale !== undefined) return stale;
+  readBack.countFrom(after.reading);
+  return { type: 'shifted', atMs: io.now(), split: wanted.filter((share) => share.percent > 0), certainty };
+}
+
+/** On the way back: all that answer have the split, and the others were tried for long enough; else why it is tried again. */
+async function withoutTheRest(
+  problem: Problem,
+  wanted: Split,
+  state: State,
+  runner: Runner,
+  sinceMs: number,
+): Promise<Event | string> {
+  const { io, readBack } = runner;
+  const others = await othersHave(wanted, problem, runner);
+  if (others === undefined) return problem.why;
+  const why = othersText(problem.why, wanted);
+  const isBack = state.phase === 'reverting' || state.plan.kind === 'rollback';
+  const isLast = io.monotonic() - sinceMs >= UNREACHED_MS || state.attempts + 1 >= REVERT_ATTEMPTS_MAX;
+  if (!isBack || !isLast) return why;
+  const stale = state.phase === 'reverting' ? await nameStableAgain(state, others, runner) : undefined;
+  if (stale !== undefined) return stale;
+  readBack.countFrom(others);
+  const split = wanted.filter((share) => share.percent > 0);
+  return { type: 'shifted', atMs: io.now(), split, certainty: others.certainty, unreached: why };
 }
 
 /** The second half of a pair with admission: no split may name a build that this plan was not admitted for. */
@@ -100,26 +139,47 @@ function assertOwnBuilds(split: Split, state: State): void {
   if (stray !== undefined) throw new Error(`the split gives traffic to ${stray.place}, which the plan does not name`);
 }
 
+/** Changes that failed, and why. */
+interface Problem {
+  readonly why: string;
+  readonly at: readonly Change[];
+}
+
 /** Forward stops at the first change that fails; a rollback makes all it can, so that a dead location keeps no other on a bad build. */
-async function makeAll(changes: readonly Change[], back: boolean, runner: Runner, against: () => string | undefined) {
+async function makeAll(
+  changes: readonly Change[],
+  back: boolean,
+  runner: Runner,
+  against: () => string | undefined,
+): Promise<Problem | 'look again' | undefined> {
   const failures: string[] = [];
+  const at: Change[] = [];
   for (const change of changes) {
     try {
       await make(change, runner.target.outside, () => runner.watch.forbidden() ?? against());
     } catch (error) {
       if (error instanceof NotAllowed) return 'look again';
       failures.push(textOf(error));
+      at.push(change);
       if (!back) break;
     }
   }
-  return failures.length === 0 ? undefined : [...new Set(failures)].join('; ');
+  return failures.length === 0 ? undefined : { why: [...new Set(failures)].join('; '), at };
 }
 
-/** What failed at one location, and that the others did what was asked of them, where they did. */
-async function withOthers(problem: string, split: Split, { readBack }: Runner): Promise<string> {
+export const othersText = (why: string, split: readonly { readonly place: string; readonly percent: number }[]) =>
+  `${why}; every location that answers serves ${splitText(split)}`;
+
+/** What was read of the other locations, where they have the split, and everything that failed was to be done where nothing can be read. */
+async function othersHave(split: Split, { at }: Problem, { readBack }: Runner): Promise<Reading | undefined> {
   const found = await readBack.read();
-  const isElsewhere = !('why' in found) && found.reading.unseen !== undefined && splitsAgree(found.reading.places, split);
-  return isElsewhere ? `${problem}; every location that answers serves ${splitText(split)}` : problem;
+  if ('why' in found || found.reading.unseen === undefined) return undefined;
+  const answered = new Set(found.reading.locations.map(({ name }) => name));
+  const isElsewhere = at.every((change) => {
+    const name = change.at ?? (change.kind === 'socket' ? change.address : undefined);
+    return name !== undefined && !answered.has(name);
+  });
+  return isElsewhere && splitsAgree(found.reading.places, split) ? found.reading : undefined;
 }
 
 /**

@@ -56,6 +56,7 @@ function overOutcome(state: State, opened: Opened, io: Io): Outcome {
   const history = `kvdeploy history ${flags}`;
   switch (phase) {
     case 'done': {
+      if (state.unreached !== null) return unreachedOutcome(`${doneMessage(plan)} ${sentence(state.unreached)}`, opened);
       const undo = plan.stable === null ? '' : ` --to ${plan.stable.guid}`;
       return done(doneMessage(plan), plan.kind === 'promote' ? [`kvdeploy rollback ${flags}${undo}`] : []);
     }
@@ -69,6 +70,7 @@ function overOutcome(state: State, opened: Opened, io: Io): Outcome {
       return { code, exitCode, message: sentence(why), hint };
     }
     case 'reverted': {
+      if (state.unreached !== null) return unreachedOutcome(`${sentence(why)} The known-good build is unchanged.`, opened);
       const message = `${sentence(why)} All traffic is on ${shortGuid(plan.stable?.guid ?? '')}; the known-good build is unchanged.`;
       return { code: abort === null ? 'REVERTED' : 'ABORTED', message, hint: `See what happened: ${history}` };
     }
@@ -87,6 +89,12 @@ function overOutcome(state: State, opened: Opened, io: Io): Outcome {
       return { code: codeOf(state, 'STUCK'), exitCode: EXIT.stuck, message: sentence(why), hint: rescue, next: [rescue] };
     }
   }
+}
+
+/** Everything that answers is on the build that it should be on; what does not may serve another one. */
+function unreachedOutcome(message: string, { flags }: Opened): Outcome {
+  const next = [`kvdeploy status ${flags}`, `kvdeploy converge ${flags}`];
+  return { code: 'NEEDS_ATTENTION', message, hint: `Once every location answers again: ${next[1]}`, next };
 }
 
 /** There is no stable build and no pointer yet: a person names another build, or adopts this one once it is healthy. */

@@ -2,6 +2,7 @@
  * Whether break-glass will obey the pointer that is about to be written: where others can write the state, only if the machine file names
  * everything that it touches. Asked before anything moves, so that no stanza is missing in an emergency. Changes nothing.
  */
+import type { Change } from '../base/changes/change.ts';
 import { groupName } from '../base/owners/accounts.ts';
 import { judgeFolder } from '../base/owners/owner-rule.ts';
 import { notAllowed, type Reach, reachOf, reachText } from '../base/owners/targets.ts';
@@ -47,10 +48,25 @@ export function targetNotAllowed(
   };
 }
 
-/** The same as a refusal. */
-export function targetRefusal(...asked: Parameters<typeof targetNotAllowed>): Refusal | undefined {
+/** The same as a refusal; and what the machine file of another host does not allow, so that no rollout begins that cannot be rolled back there. */
+export async function targetRefusal(...asked: Parameters<typeof targetNotAllowed>): Promise<Refusal | undefined> {
   const problem = targetNotAllowed(...asked);
-  return problem && { code: 'TARGET_NOT_ALLOWED', message: problem.message, hint: problem.fix };
+  if (problem !== undefined) return { code: 'TARGET_NOT_ALLOWED', message: problem.message, hint: problem.fix };
+  const [opened, builds, { target, reading }] = asked;
+  const changes = restoresOf(opened, builds, { target, reading }).flatMap((restore) => restore.changes);
+  const lacking = await Promise.all(Object.keys(target.hosts).map((at) => lackingAt(at, changes, target)));
+  const message = lacking.flat().join('; ');
+  const hint = `Nothing was changed. See kvdeploy doctor ${opened.flags}, and docs/hosts.md.`;
+  return message === '' ? undefined : { code: 'TARGET_NOT_ALLOWED', message: `${message}.`, hint };
+}
+
+/** Why a host would not make these changes, each reason once: its machine file does not list what they touch, or it does not answer. */
+export async function lackingAt(at: string, changes: readonly Change[], { outside }: Target): Promise<readonly string[]> {
+  const own = changes.filter((change) => change.at === at);
+  const answers = await Promise.allSettled(own.map((change) => outside.elsewhere?.(at)?.ask({ do: 'may', change })));
+  return [
+    ...new Set(answers.flatMap((one) => (one.status === 'rejected' ? [(one.reason as Error).message.replace(/\.$/, '')] : []))),
+  ];
 }
 
 /** Everyone besides root and this user who can write the state or a copy of it. */
@@ -61,14 +77,14 @@ function othersOf({ config, pointerDirs }: Opened, io: Io): readonly string[] {
   return [...new Set([...shared, ...found])];
 }
 
-function reachOfBuilds(
+function restoresOf(
   { history, scope }: Opened,
   builds: readonly Build[],
   { target, reading }: { readonly target: Target; readonly reading: Reading },
-): Reach {
+) {
   const isThere = ({ ref }: Build) => reading.places.some((member) => member.place === ref);
   const known = history.knownGood.map(({ build }) => build).filter(isThere);
-  const restores = [...builds, ...known].map((build) => {
+  return [...builds, ...known].map((build) => {
     const split = restoringSplit(build, { reading, history });
     return {
       changes: target.changes(split, 'at-once'),
@@ -76,6 +92,11 @@ function reachOfBuilds(
       identity: identityChecks({ target, reading, scope }, build),
     };
   });
+}
+
+function reachOfBuilds(...asked: Parameters<typeof restoresOf>): Reach {
+  const restores = restoresOf(...asked);
+  const [, , { target }] = asked;
   return reachOf({
     changes: restores.flatMap(({ changes }) => changes),
     checks: restores.flatMap(({ checks }) => checks),

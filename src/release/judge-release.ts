@@ -81,7 +81,7 @@ async function judgePlan(
     unasked: [...settings.gates, ...settings.compared].map(withheld).find((why) => why !== undefined),
   };
   const { checked, refusal } = admit(planFacts, checks);
-  const refused = refusal ?? targetRefusal(opened, [build, stable], { target, reading }, deps);
+  const refused = refusal ?? (await targetRefusal(opened, [build, stable], { target, reading }, deps));
   return { checked, refusal: refused, facts: planFacts, plan, measured, compared: seen.gates };
 }
 

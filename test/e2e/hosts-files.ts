@@ -1,4 +1,5 @@
 /** What lies on each of the three hosts: the builds, the router and what it allows, the same on each. */
+import type { Allowance } from '../../src/base/owners/machine-format.ts';
 import { confText } from '../servers/nginx.ts';
 import { BUILDS } from './nginx-scene.ts';
 
@@ -26,12 +27,12 @@ export function routerSettings(kind: Kind, locations: object): object {
 }
 
 /** What the machine file of each host lists for the service. */
-export function allowance(kind: Kind): object {
+export function allowance(kind: Kind): Allowance {
   const checks = Object.values(PORTS).map((port) => `http://127.0.0.1:${port}/healthz`);
   if (kind === 'haproxy') return { sockets: ['/mnt/admin.sock'], files: ['/mnt/state'], checks };
   return {
     files: ['/mnt/kvdeploy/web.conf', '/mnt/kv.log', '/mnt/nginx.pid'],
-    programs: [nginxWith('-t'), nginxWith('-s', 'reload'), nginxWith('-T')],
+    programs: [nginxWith('-T'), nginxWith('-t'), nginxWith('-s', 'reload')],
     checks: [...checks, 'http://127.0.0.1:8080/.kvdeploy'],
   };
 }
@@ -90,6 +91,16 @@ http {
   access_log off;
 ${servers.join('\n')}
 }
+`;
+}
+
+/** The forced command of the key. A change waits there while /mnt/wait exists, so that a cable can be cut in the middle. */
+export function forcedText(): string {
+  return `#!/bin/sh
+while IFS= read -r line; do
+  case $line in *'"do":"make"'*) while [ -e /mnt/wait ]; do : >/mnt/waits; sleep 0.05; done ;; esac
+  printf '%s\\n' "$line"
+done | HOME=/mnt/home ${process.execPath} /mnt/break-glass.mjs at
 `;
 }
 

@@ -1,6 +1,6 @@
 /** Three hosts with a router and two builds each, driven from the first one: sshd on the others, keys and state on the first one's disk. */
 import { execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nginxConfig } from '../../src/routers/nginx/nginx-config.ts';
 import { includeText } from '../../src/routers/nginx/nginx-include.ts';
@@ -8,7 +8,17 @@ import { type CliAnswer, type RunningCli, startCli } from '../cli/run-cli.ts';
 import { type Host, openHosts } from '../servers/hosts.ts';
 import { load } from '../servers/load.ts';
 import { until } from '../servers/program.ts';
-import { allowance, buildsText, type Kind, routerArgv, routerSettings, routerText, SCOPE, sshdText } from './hosts-files.ts';
+import {
+  allowance,
+  buildsText,
+  forcedText,
+  type Kind,
+  routerArgv,
+  routerSettings,
+  routerText,
+  SCOPE,
+  sshdText,
+} from './hosts-files.ts';
 import { BUILDS, configText, writeCheckout } from './nginx-scene.ts';
 
 export interface HostsSite {
@@ -24,6 +34,8 @@ export interface HostsSite {
   setBad(place: 'blue' | 'green', isBad: boolean): void;
   /** The builds that this host answers with. */
   servedBy(host: Host): Promise<readonly string[]>;
+  /** Runs it, and cuts n3 off after the change of n2 has begun, and before its own is sent. */
+  cutInTheMiddle(what: () => RunningCli): Promise<CliAnswer>;
   clients(perSecond: number): { end(): Promise<void> };
   close(): Promise<void>;
 }
@@ -47,7 +59,7 @@ export async function openHostsSite(kind: Kind): Promise<HostsSite> {
     const router = routerSettings(kind, { n1: 'local', ...far });
     for (const host of hosts) startRouter(host, kind, router);
     await openSsh(n1, [n2, n3]);
-    writeCheckout(join(n1.folder, 'checkout'), configText(router, '/mnt/state-dir', { gates: GATES, patience: '8s' }));
+    writeCheckout(join(n1.folder, 'checkout'), configText(router, '/mnt/state-dir', { gates: GATES, patience: '6s' }));
     for (const { address } of hosts) await until(`${address} to serve`, () => servesBlue(address), 20_000);
   } catch (error) {
     await close();
@@ -75,6 +87,20 @@ export async function openHostsSite(kind: Kind): Promise<HostsSite> {
     servedBy: async ({ address }) => {
       const { byBuild } = await load(`http://${address}:8080/`, { count: 40, keepAlive: false });
       return Object.keys(byBuild);
+    },
+    cutInTheMiddle: async (what) => {
+      const [wait, waits] = [join(n2.folder, 'wait'), join(n2.folder, 'waits')];
+      rmSync(waits, { force: true });
+      writeFileSync(wait, '');
+      const { stderr, ended } = what();
+      await until(
+        () => `the change at n2: ${stderr()}`,
+        () => (existsSync(waits) ? true : undefined),
+        20_000,
+      );
+      n3.cut();
+      rmSync(wait);
+      return ended;
     },
     clients: (perSecond) => {
       const enough = new AbortController();
@@ -132,7 +158,7 @@ async function openSsh(n1: Host, others: readonly Host[]): Promise<void> {
     const at = (name: string) => join(host.folder, name);
     newKey(at('host'));
     copyFileSync(BREAK_GLASS, at('break-glass.mjs'));
-    writeFileSync(at('at'), `#!/bin/sh\nHOME=/mnt/home exec ${process.execPath} /mnt/break-glass.mjs at\n`, { mode: 0o755 });
+    writeFileSync(at('at'), forcedText(), { mode: 0o755 });
     writeFileSync(at('authorized'), `command="/mnt/at",restrict ${readFileSync(`${user}.pub`, 'utf8')}`);
     writeFileSync(at('sshd_config'), sshdText(host.address));
     known.push(`${host.address} ${readFileSync(at('host.pub'), 'utf8').trim()}\n`);

@@ -1,4 +1,5 @@
 /** Two HAProxy processes that carry one service and must agree, when one of them is gone, freezes, or goes its own way. */
+import { mkdirSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openSite, PRODUCTION, type Site, type SiteOptions, type Started } from './site.ts';
 
@@ -57,18 +58,18 @@ describe.concurrent('two locations', () => {
   );
 
   it(
-    'a rollout rolls the living location back when the other is gone for good, and says that it is stuck',
+    'a rollout rolls the living location back when the other is gone for good, and ends with 9, naming that one',
     { timeout: 60_000 },
     () =>
       within({ steps: LONG, patience: '1s' }, async (site) => {
         const running = await bakingAtHalf(site);
         await kill(site, 0);
         const ran = await running.ended;
-        expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
+        expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([9, 'NEEDS_ATTENTION']);
         expect(ran.result.message).toContain(site.haproxy.sockets[0]);
         const { guid } = site.builds.blue;
         expect(ran.result.traffic).toEqual({ split: [{ build: guid, place: 'blue', percent: 100 }], certainty: 'unknown' });
-        expect(ran.result.next.join('\n')).toContain('break-glass.mjs');
+        expect(ran.result.next.join('\n')).toContain('kvdeploy converge');
         expect(await site.split(1)).toEqual({ blue: 100 });
         expect(await site.answers(20, 1)).toEqual({ blue: 20 });
       }),
@@ -85,7 +86,7 @@ describe.concurrent('two locations', () => {
       site.builds.green.backend.setStatus(500);
       await running.waitFor(/"phase":"reverting"/, 20_000);
       const ran = await running.ended;
-      expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
+      expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([9, 'NEEDS_ATTENTION']);
       expect(ran.stdout).toMatch(/"gate":"answers","verdict":"fail"/);
       expect(ran.result.message).toContain(site.haproxy.sockets[1]);
       expect(ran.result.message).toContain('every location that answers serves blue 100 %');
@@ -101,9 +102,23 @@ describe.concurrent('two locations', () => {
       const status = await site.run('status --env production --json');
       expect(status.stdout).toContain(`HAProxy at ${site.haproxy.sockets[1]} cannot be queried`);
       const ran = await site.run(`rollback --to ${blue.guid} ${PRODUCTION}`);
-      expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
+      expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([9, 'NEEDS_ATTENTION']);
       expect(ran.result.message).toContain(site.haproxy.sockets[1]);
       expect(await site.split(0)).toEqual({ blue: 100 });
+    }),
+  );
+
+  it('a rollback ends stuck, not with 9, where something else fails at a location that answers', { timeout: 60_000 }, () =>
+    within({}, async (site) => {
+      const { green, blue } = site.builds;
+      expect((await site.run(`promote --build ${green.guid} ${PRODUCTION}`)).exitCode).toBe(0);
+      await kill(site, 1);
+      const [file = ''] = site.haproxy.stateFiles;
+      rmSync(file);
+      mkdirSync(file);
+      const ran = await site.run(`rollback --to ${blue.guid} ${PRODUCTION}`);
+      expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
+      expect(ran.result.message).toContain(file);
     }),
   );
 

@@ -2,8 +2,11 @@
 import { writeRecord } from '../../src/base/pointer/records.ts';
 import { converge } from '../../src/commands/recover/converge.ts';
 import { KvdeployError } from '../../src/core/errors.ts';
+import type { Event } from '../../src/core/ledger/events.ts';
+import { apply, start } from '../../src/core/rollout/rollout.ts';
 import { ledgerReserve } from '../../src/engine/pointer-writer.ts';
 import type { Deps } from '../../src/release/deps.ts';
+import { CANDIDATE, rollbackTo, STABLE } from '../core/manifest/builds.ts';
 import { scene } from '../engine/scene.ts';
 import { POINTER_DIR, SCOPE, STATE_DIR } from '../simulator/simulation.ts';
 
@@ -38,4 +41,19 @@ export async function holds(): Promise<readonly string[]> {
   const ended = await converge({}, deps as unknown as Deps).catch((error: unknown) => error);
   if (ended instanceof KvdeployError && ended.code === 'HELD') return [];
   return [`converge goes on after a rescue that no one has reviewed: ${ended instanceof Error ? ended.message : 'it ended'}`];
+}
+
+/** The ledger and the exit code say that a location was not reached. */
+export async function unreached(): Promise<readonly string[]> {
+  const atMs = 1;
+  const which = { unreached: 'n3 does not answer' };
+  const split = [{ place: STABLE.ref, build: STABLE.guid, percent: 100 }];
+  const events: readonly Event[] = [
+    { type: 'prepared', atMs, generation: 1 },
+    { type: 'shifted', atMs, split, certainty: 'configured', ...which },
+    { type: 'converged', atMs, baseline: {}, certainty: 'configured', ...which },
+    { type: 'pointed', atMs, generation: 2, warnings: [] },
+  ];
+  const { phase, code } = events.reduce(apply, start(rollbackTo(STABLE, CANDIDATE)));
+  return phase === 'done' && code === 'NEEDS_ATTENTION' ? [] : [`a rollback without one location ends ${phase}, ${code}`];
 }

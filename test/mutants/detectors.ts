@@ -57,7 +57,7 @@ import { nginxWords } from './detect-nginx.ts';
 import { owners } from './detect-owners.ts';
 import { queries } from './detect-prometheus.ts';
 import { rescues } from './detect-rescues.ts';
-import { holds, reserves } from './detect-rollback-path.ts';
+import { holds, reserves, unreached } from './detect-rollback-path.ts';
 import { strangers } from './detect-strangers.ts';
 import { beginsAgain, stableInTrouble } from './detect-waits.ts';
 import { words } from './detect-words.ts';
@@ -395,6 +395,7 @@ const DETECTORS = {
   hosts,
   reserves,
   holds,
+  unreached,
   'odd files': oddFiles,
   lines,
   listings,

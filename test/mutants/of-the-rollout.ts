@@ -39,8 +39,8 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'a build is known-good before its last bake',
     'simulator',
     ROLLOUT,
-    "if (kind === 'rollback') return enter(state, 'pointing', 'the router reports the requested build');",
-    "if (state.step + 1 === state.plan.steps.length) return enter(state, 'pointing', 'early');",
+    "if (kind === 'rollback')\n        return { ...enter(",
+    "if (kind === 'rollback' || state.step + 1 === state.plan.steps.length)\n        return { ...enter(",
   ),
   mutant(
     'a bake is over at its first poll',
@@ -206,8 +206,8 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
     'a shift is not read back',
     'simulator',
     SHIFT,
-    'if (!splitsAgree(after.reading.places, effect.split)) {',
-    'if (Number.isNaN(after.reading.places.length)) {',
+    'if (!splitsAgree(places, wanted)) return',
+    'if (Number.isNaN(places.length)) return',
   ),
   mutant(
     'what a failed attempt has in flight is forgotten',

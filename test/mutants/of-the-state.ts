@@ -250,6 +250,13 @@ export const OF_LEADING: readonly Mutant[] = [
     '',
   ),
   mutant(
+    'a rollback that did not reach every location ends as if it had',
+    'unreached',
+    'core/rollout/rollout.ts',
+    'return state.unreached === null\n',
+    "return state.unreached !== ''\n",
+  ),
+  mutant(
     'a shift is not written down',
     'simulator',
     'core/rollout/rollout.ts',

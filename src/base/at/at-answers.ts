@@ -51,7 +51,7 @@ const countsReader: Reader<LogCounts> = shape({
 });
 
 const readers: { readonly [K in keyof Done]: Reader<Done[K]> } = {
-  hello: done,
+  hello: shape({ version: text(64) }),
   make: done,
   may: done,
   check: checkedReader,

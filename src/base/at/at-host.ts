@@ -19,6 +19,9 @@ import type { Scope } from '../scope.ts';
 import { sentChecked } from './at-answers.ts';
 import { type Order, parseOrder, type Reply } from './at-format.ts';
 
+/** Set by the build. */
+declare const KVDEPLOY_VERSION: string | undefined;
+
 export interface AtHost {
   readonly outside: Outside;
   /** Read anew for each order: a hold or a machine file may come at any time. */
@@ -128,6 +131,7 @@ async function doIt(deed: Deed, outside: Outside, held: Allowed): Promise<unknow
   const always = () => undefined;
   switch (deed.do) {
     case 'hello':
+      return { version: typeof KVDEPLOY_VERSION === 'string' ? KVDEPLOY_VERSION : '0.0.0-source' };
     case 'may':
       return true;
     case 'make':

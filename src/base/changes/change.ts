@@ -293,7 +293,8 @@ export type Deed =
 
 /** What comes back for each deed that was done. */
 export interface Done {
-  readonly hello: true;
+  /** The version of break-glass.mjs there. */
+  readonly hello: { readonly version: string };
   readonly make: true;
   /** Nothing was done: it would be allowed. */
   readonly may: true;

@@ -4,8 +4,12 @@ import { firstOf, printing, safeLine, shellWord } from '../text.ts';
 import type { Change, Request, Run, Socket } from './change.ts';
 import { secretOf } from './prepare.ts';
 
-/** One line that says what the change does. */
+/** One line that says what the change does, and at which location. */
 export function describe(change: Change): string {
+  return `${change.at === undefined ? '' : `${safeLine(change.at)}: `}${deedOf(change)}`;
+}
+
+function deedOf(change: Change): string {
   switch (change.kind) {
     case 'write-file':
       return safeLine(`write ${change.path} ${contentText(change.content)}`);
@@ -31,8 +35,12 @@ function inputText(stdin: string | undefined): string {
   return stdin === undefined ? '' : ` with the input ${contentText(stdin)}`;
 }
 
-/** What a person can paste into a shell to make the same change. Secrets stay variables and out of every argv. */
+/** What a person can paste into a shell to make the same change, at the location that its first line names. Secrets stay variables and out of every argv. */
 export function asCommand(change: Change): string {
+  return `${change.at === undefined ? '' : `# at ${safeLine(change.at)}:\n`}${commandOf(change)}`;
+}
+
+function commandOf(change: Change): string {
   switch (change.kind) {
     case 'write-file':
       return `${printing(change.content)} ${intoFile(change.path)}`;

@@ -63,7 +63,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const refusal =
     admit({ ...planned, gathered: ['plan'] }, PLAN_CHECKS).refusal ??
     forgetfulRefusal(reading.forgetful) ??
-    targetRefusal(opened, [build], { target, reading }, deps);
+    (await targetRefusal(opened, [build], { target, reading }, deps));
   // The way out of a lost state in mid-rollout: what only the next promotion needs does not stand in it.
   if (refusal !== undefined && !moves) throw refusalError(refusal);
   const name = `${shortGuid(build.guid)} (${build.version})`;

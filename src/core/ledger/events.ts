@@ -103,10 +103,24 @@ export const eventSchema = z.discriminatedUnion('type', [
   /** Every check passed and the rollback path is durable as this pointer generation. */
   z.strictObject({ type: z.literal('prepared'), atMs, generation: z.int().nullable() }),
   z.strictObject({ type: z.literal('refused'), atMs, code: z.string(), message: z.string(), hint: z.string() }),
-  z.strictObject({ type: z.literal('shifted'), atMs, split: z.array(shareSchema), certainty: certaintySchema }),
+  z.strictObject({
+    type: z.literal('shifted'),
+    atMs,
+    split: z.array(shareSchema),
+    certainty: certaintySchema,
+    /** On the way to a known-good build: which locations could not be reached, and why. All others were seen to have the split. */
+    unreached: z.string().exactOptional(),
+  }),
   /** `final`: trying again cannot help. */
   z.strictObject({ type: z.literal('shift-failed'), atMs, why: z.string(), attempt: z.int(), final: z.boolean() }),
-  z.strictObject({ type: z.literal('converged'), atMs, baseline: baselineSchema, certainty: certaintySchema }),
+  z.strictObject({
+    type: z.literal('converged'),
+    atMs,
+    baseline: baselineSchema,
+    certainty: certaintySchema,
+    /** As in `shifted`. */
+    unreached: z.string().exactOptional(),
+  }),
   z.strictObject({ type: z.literal('not-converged'), atMs, why: z.string(), waitedMs: z.number(), final: z.boolean() }),
   z.strictObject({
     type: z.literal('polled'),

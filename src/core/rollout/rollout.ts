@@ -49,6 +49,8 @@ export interface State {
   readonly gateFailed: boolean;
   /** When the candidate got the traffic of this step, as the ledger says. */
   readonly raisedMs: number | null;
+  /** Which locations a way back did not reach, and why; null where it reached all. */
+  readonly unreached: string | null;
 }
 
 export type Effect =
@@ -80,6 +82,7 @@ const UNTOUCHED = {
   abort: null,
   gateFailed: false,
   raisedMs: null,
+  unreached: null,
 };
 
 /** The state before anything was done. */
@@ -143,7 +146,8 @@ export function apply(state: State, event: Event): State {
     case 'converged':
       if (state.phase !== 'converging') return state;
       // A rollback waits for no gate: only a healthy service could answer one.
-      if (kind === 'rollback') return enter(state, 'pointing', 'the router reports the requested build');
+      if (kind === 'rollback')
+        return { ...enter(state, 'pointing', 'the router reports the requested build'), unreached: event.unreached ?? null };
       return {
         ...enter(state, 'baking', `the router reports ${splitText(stepSplit(state.plan, state.step))}`),
         baseline: event.baseline,
@@ -162,9 +166,12 @@ export function apply(state: State, event: Event): State {
       return state.phase === 'baking' && kind === 'promote' ? { ...enter(state, 'shifting', event.why), again: true } : state;
     case 'drifted':
       if (state.phase === 'watching') return end(state, 'refused', event.why, 'UNEXPECTED_SPLIT');
+      // It is back, and has the split of before.
+      if (state.phase === 'converging' && state.unreached !== null)
+        return enter({ ...state, unreached: null }, 'shifting', event.why);
       return ['shifting', 'baking', 'converging'].includes(state.phase) ? end(state, 'stuck', event.why, 'DRIFT') : state;
     case 'pointed':
-      return state.phase === 'pointing' ? end(state, 'done', doneText(state.plan), null) : state;
+      return state.phase === 'pointing' ? endBack(state, 'done', doneText(state.plan), null) : state;
     case 'point-failed':
       return state.phase === 'pointing' ? tried(state, event, (why) => end(state, 'stuck', why, 'STUCK')) : state;
     case 'abort-requested':
@@ -211,9 +218,11 @@ function shifted(state: State, event: Extract<Event, { type: 'shifted' }>): Stat
   // The late answer to an earlier shift must not pass for this one's: after an abort it would call a split traffic reverted.
   if (effect.do !== 'shift' || !splitsAgree(event.split, effect.split)) return state;
   if (state.again) return enter(state, 'baking', state.why);
+  const unreached = event.unreached ?? null;
   if (state.phase === 'shifting')
-    return { ...enter(state, 'converging', `requested ${splitText(event.split)}`), raisedMs: event.atMs };
-  if (state.phase === 'reverting') return end(state, 'reverted', state.why, state.abort === null ? 'REVERTED' : 'ABORTED');
+    return { ...enter(state, 'converging', `requested ${splitText(event.split)}`), raisedMs: event.atMs, unreached };
+  if (state.phase === 'reverting')
+    return endBack({ ...state, unreached }, 'reverted', state.why, state.abort === null ? 'REVERTED' : 'ABORTED');
   return state;
 }
 
@@ -346,6 +355,13 @@ function enter(state: State, phase: Phase, why: string): State {
 
 function end(state: State, phase: Phase, why: string, code: string | null): State {
   return { ...enter(state, phase, why), code };
+}
+
+/** The ledger says again which build should serve, so that `converge` leads there what was not reached. */
+function endBack(state: State, phase: Phase, why: string, code: string | null): State {
+  return state.unreached === null
+    ? end(state, phase, why, code)
+    : end(state, phase, `${why}; ${state.unreached}`, 'NEEDS_ATTENTION');
 }
 
 function doneText(plan: Plan): string {

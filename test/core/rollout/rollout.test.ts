@@ -148,6 +148,14 @@ describe('a promotion', () => {
     expect(stateAfter(TWO, ...failed, ...tries)).toMatchObject({ phase: 'stuck', code: 'STUCK' });
   });
 
+  it('a revert that does not reach every location ends with NEEDS_ATTENTION, and names what it did not reach', () => {
+    const back = stateAfter(TWO, ...AT_TEN, polled('fail'), { ...BACK, unreached: 'n3: no route to host' });
+    expect(back).toMatchObject({ phase: 'reverted', code: 'NEEDS_ATTENTION', gateFailed: true });
+    expect(back.why).toContain('n3: no route to host');
+    const aborted = stateAfter(TWO, ...AT_TEN, ABORT, { ...BACK, unreached: 'n3: no route to host' });
+    expect(aborted).toMatchObject({ phase: 'reverted', code: 'NEEDS_ATTENTION' });
+  });
+
   it('a promotion goes on reverting where trying again is said not to help: there is nothing better to do', () => {
     const final: Event = { type: 'shift-failed', atMs, why: 'refused', attempt: 1, final: true };
     expect(stateAfter(TWO, PREPARED, final).phase).toBe('reverting');
@@ -242,6 +250,19 @@ describe('a rollback', () => {
     expect(next(stateAfter(plan, PREPARED))).toMatchObject({ do: 'shift', leaving: 'at-once' });
     expect(stateAfter(plan, PREPARED, whole, CONVERGED).phase).toBe('pointing');
     expect(stateAfter(plan, PREPARED, whole, CONVERGED, POINTED)).toMatchObject({ phase: 'done', code: null });
+  });
+
+  it('a rollback goes on without a location that it does not reach, and ends with NEEDS_ATTENTION', () => {
+    const unreached = 'n3: no route to host';
+    const without = [PREPARED, { ...whole, unreached }, { ...CONVERGED, unreached }] as const;
+    expect(stateAfter(plan, ...without, POINTED)).toMatchObject({ phase: 'done', code: 'NEEDS_ATTENTION', unreached });
+    expect(stateAfter(plan, ...without.slice(0, 2), CONVERGED, POINTED)).toMatchObject({ phase: 'done', code: null });
+  });
+
+  it('a rollback shifts again where the location that it did not reach comes back with the split of before', () => {
+    const without = { ...whole, unreached: 'n3: no route to host' };
+    expect(stateAfter(plan, PREPARED, without, DRIFTED)).toMatchObject({ phase: 'shifting', unreached: null });
+    expect(stateAfter(plan, PREPARED, without, DRIFTED, whole, DRIFTED)).toMatchObject({ phase: 'stuck', code: 'DRIFT' });
   });
 
   it('a rollback that fails stays where it is, and never returns to the build that it left', () => {

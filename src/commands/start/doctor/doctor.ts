@@ -10,6 +10,7 @@ import { groupOf, stateDirOf } from '../../../release/state-dir.ts';
 import { localStore } from '../../../stores/local.ts';
 import type { StoredLedger } from '../../../stores/store.ts';
 import { type DoctorCheck, within } from './check.ts';
+import { locationChecks } from './locations.ts';
 import { fileChecks, machineChecks } from './machine.ts';
 import { rehearsalChecks } from './rehearsal.ts';
 import {
@@ -101,15 +102,18 @@ async function examined(scope: Scope, state: State, deps: Deps): Promise<readonl
     ...checks,
     ...(await group('hold', () => [holdCheck(opened, deps), markCheck(opened, deps)])),
   ];
+  let target: Target | null = null;
   let seen: Seen | null = null;
   const router = await group('router', async () => {
-    const target = targetNow(opened, deps);
+    target = targetNow(opened, deps);
     const reading = await target.read();
     seen = { target, reading };
     return routerChecks({ target, reading }, opened);
   });
+  // Also where the router cannot be read: then this may say why.
+  const hosts = await group('hosts', () => locationChecks(target, seen));
   const pointer = await group('pointer', () => [...pointerChecks(opened, seen, deps), ...allowanceCheck(opened, seen, deps)]);
-  return [...local, ...pointer, ...router, ...(await asked(seen, opened, deps))];
+  return [...local, ...pointer, ...router, ...hosts, ...(await asked(seen, opened, deps))];
 }
 
 /** Everything behind the router; nothing if the router did not answer, which is a FAIL of its own. */
