@@ -117,7 +117,7 @@ function shifting<Config>(subject: () => RouterUnderTest<Config>): void {
   });
 
   it('a router sets every share that it calls possible and reads it back, and refuses every other in words', async () => {
-    const { router, config, io, members, finest = 0.01, slow } = subject();
+    const { router, config, members, finest = 0.01, slow } = subject();
     const places = members.map(({ place }) => place);
     const between = { stable: places[0] ?? '', candidate: places[1] ?? '' };
     const refused: number[] = [];

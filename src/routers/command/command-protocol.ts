@@ -59,7 +59,10 @@ export const readSchema = z.strictObject({
     .default(1)
     .describe('The smallest step that `set` can make, percent; every percentage is a multiple of it. Default: 1'),
   members: z
-    .record(placeNameSchema, z.array(memberSchema).max(4096))
+    .record(
+      placeNameSchema,
+      z.array(memberSchema).min(1, 'a place that is named has a server; name one that is not there with "up": false').max(4096),
+    )
     .default({})
     .describe('The servers of each place, if the target knows them; a place that is not named has one, of its own name'),
   sticky: lineSchema

@@ -37,7 +37,12 @@ describe('what a program of the command router prints', () => {
     ['a text for a share', split({ blue: '100', green: 0 }), 'at percent.blue'],
     ['a place left out', split({ blue: 100 }), 'it does not say what green gets'],
     ['an unknown key', split({ blue: 100, green: 0 }, { servers: [] }), 'servers'],
-    ['members of no place', split({ blue: 100, green: 0 }, { members: { grey: [] } }), 'it names members of grey'],
+    ['members of no place', split({ blue: 100, green: 0 }, { members: { grey: [{ name: 'g1' }] } }), 'it names members of grey'],
+    [
+      'a place without a server',
+      split({ blue: 100, green: 0 }, { members: { green: [] } }),
+      'a place that is named has a server',
+    ],
     ['a prototype', `printf '%s' '{"formatVersion":1,"percent":{"__proto__":5,"blue":100,"green":0}}'`, '__proto__'],
     ['a share said twice', `printf '%s' '{"formatVersion":1,"percent":{"blue":0,"green":0,"blue":100}}'`, 'it says "blue" twice'],
     ['NaN for a share', `printf '%s' '{"formatVersion":1,"percent":{"blue":NaN,"green":0}}'`, 'one JSON document'],
