@@ -1,7 +1,5 @@
 /** An ALB as moto keeps it, with real builds as targets. moto routes nothing: a small proxy sends each request by the weights that moto has. */
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { request as ask, createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseGuid } from '../../../src/core/scope.ts';
 import { nodeIo } from '../../../src/io.ts';
@@ -12,6 +10,7 @@ import { startBackend } from '../../serve/backend.ts';
 import { load } from '../../servers/load.ts';
 import { EXPIRED, type Moto } from '../../servers/moto.ts';
 import type { RouterUnderTest } from '../contract.ts';
+import { startProxy } from './file-world.ts';
 
 const SCRIPT = join(import.meta.dirname, '../../../docs/examples/alb.sh');
 
@@ -148,21 +147,12 @@ async function startWeighing(addresses: Readonly<Record<string, string>>) {
     });
     return addresses[found?.[0] ?? ''] ?? '';
   };
-  const server = createServer((incoming, response) => {
-    const onward = ask(drawn(), { method: incoming.method, agent: false }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(response);
-    });
-    onward.on('error', () => response.destroy());
-    incoming.pipe(onward);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const proxy = await startProxy(drawn);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ...proxy,
     weigh: (now: Weights) => {
       weights = now;
     },
-    close: () => new Promise<void>((resolve) => server.close(() => resolve())),
   };
 }
 
